@@ -1,0 +1,69 @@
+"""The fetcher's entry: a batch of visits from SQS, side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools.utilities.batch import (
+    AsyncBatchProcessor,
+    EventType,
+    async_process_partial_response,
+)
+
+from call_archive import wiring
+from call_archive.archive import Archive
+from call_archive.downloads import Downloads, is_loopback_url
+from call_archive.messages import VisitMessage
+from call_archive.telemetry import instrumented, tell
+from call_archive.visiting import Visiting, visit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+
+@cache
+def visiting() -> Visiting:
+    settings = wiring.settings()
+    # A body that streams can be sent only once, so S3's client does not retry: the next visit does.
+    s3 = boto3.client("s3", config=wiring.aws_config(retries={"total_max_attempts": 1}))
+    return Visiting(
+        ledger=wiring.ledger(),
+        provider=wiring.telesign(),
+        downloads=Downloads(hosts=settings.recording_hosts, loopback=is_loopback_url(settings.provider_url)),
+        archive=Archive(s3, settings.bucket_name, wiring.now),
+        queue=wiring.fetch_queue(),
+        policy=settings.policy,
+        now=wiring.now,
+        random=random.random,
+        tell=tell,
+    )
+
+
+@cache
+def workers() -> ThreadPoolExecutor:
+    """Kept between invocations, and with its threads their connections."""
+    return ThreadPoolExecutor(wiring.CONNECTIONS)
+
+
+@instrumented
+def handler(event: dict[str, Any], context: wiring.Context) -> dict[str, Any]:
+    seconds_left = wiring.seconds_left(context)
+
+    async def visit_record(record: SQSRecord) -> None:
+        work = partial(_visit_record, record, seconds_left)
+        await asyncio.get_running_loop().run_in_executor(workers(), work)
+
+    processor = AsyncBatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    return dict(async_process_partial_response(event, visit_record, processor))
+
+
+def _visit_record(record: SQSRecord, seconds_left: Callable[[], float]) -> None:
+    with wiring.failures_told(record.message_id):
+        visit(VisitMessage.from_json(record.body), visiting(), seconds_left=seconds_left)

@@ -1,0 +1,213 @@
+"""Calls and windows as DynamoDB items, and back. Moments are UTC text, so that they sort."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from call_archive.calls import (
+    Call,
+    FileStatus,
+    RecordingFile,
+    StoredObject,
+    Transcript,
+    TranscriptStatus,
+)
+from call_archive.windows import OwedWindow, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SHARDS = 8
+"""The open and the failed index are spread over so many partitions: DynamoDB limits each to 1,000 writes a second."""
+
+OPEN_SHARDS = [f"open#{shard}" for shard in range(SHARDS)]
+FAILED_SHARDS = [f"failed#{shard}" for shard in range(SHARDS)]
+WINDOWS_SHARD = "windows"
+
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+def call_key(reference_id: str) -> dict[str, Any]:
+    return serialized({"pk": f"call#{reference_id}"})
+
+
+def window_key(window: Window) -> dict[str, Any]:
+    again = "#again" if window.again else ""
+    return serialized({"pk": f"window#{to_sortable(window.start)}#{to_sortable(window.end)}{again}"})
+
+
+def to_sortable(moment: datetime) -> str:
+    """To the second, cut and not rounded: nothing becomes due later than it was planned."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def from_sortable(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def call_to_item(call: Call) -> dict[str, Any]:
+    shard = hashlib.sha256(call.reference_id.encode()).digest()[0] % SHARDS
+    return serialized(
+        {
+            "pk": f"call#{call.reference_id}",
+            "state": "settled" if call.settled else "open",
+            "version": call.version,
+            "recorded_at": to_sortable(call.recorded_at),
+            "first_listed_at": to_sortable(call.first_listed_at),
+            "visits": call.visits,
+            "quiet_visits": call.quiet_visits,
+            "due_at": to_sortable(call.due_at),
+            # The two sparse indexes: `open` while something is owed, `failed` while something was lost.
+            "next_visit_at": None if call.settled else to_sortable(call.next_visit_at),
+            "open_shard": None if call.settled else OPEN_SHARDS[shard],
+            "failed_shard": FAILED_SHARDS[shard] if call.failed else None,
+            "day": to_sortable(call.recorded_at)[:10],
+            "day_order": f"{to_sortable(call.recorded_at)}#{call.reference_id}",
+            "missing_since": _moment(call.missing_since),
+            "last_error": call.last_error,
+            "files": {name: _file_to_map(file) for name, file in call.files.items()},
+            "unnamed": _file_to_map(call.unnamed) if call.unnamed else None,
+        }
+    )
+
+
+def call_from_item(item: Mapping[str, Any]) -> Call:
+    plain = deserialized(item)
+    due_at = from_sortable(plain["due_at"])
+    return Call(
+        reference_id=plain["pk"].removeprefix("call#"),
+        recorded_at=from_sortable(plain["recorded_at"]),
+        first_listed_at=from_sortable(plain["first_listed_at"]),
+        due_at=due_at,
+        next_visit_at=from_sortable(plain["next_visit_at"]) if "next_visit_at" in plain else due_at,
+        version=int(plain["version"]),
+        visits=int(plain["visits"]),
+        quiet_visits=int(plain["quiet_visits"]),
+        missing_since=_from_moment(plain.get("missing_since")),
+        last_error=plain.get("last_error"),
+        files={name: _file_from_map(file) for name, file in plain["files"].items()},
+        unnamed=_file_from_map(plain["unnamed"]) if "unnamed" in plain else None,
+    )
+
+
+def window_to_item(owed: OwedWindow) -> dict[str, Any]:
+    return {
+        **window_key(owed.window),
+        **serialized(
+            {
+                "open_shard": WINDOWS_SHARD,
+                "next_visit_at": to_sortable(owed.next_visit_at),
+                "due_at": to_sortable(owed.due_at),
+                "attempts": owed.attempts,
+                "last_error": owed.last_error,
+                "refused": owed.refused,
+            }
+        ),
+    }
+
+
+def window_from_item(item: Mapping[str, Any]) -> OwedWindow:
+    plain = deserialized(item)
+    _, start, end, *again = plain["pk"].split("#")
+    return OwedWindow(
+        window=Window(start=from_sortable(start), end=from_sortable(end), again=bool(again)),
+        due_at=from_sortable(plain["due_at"]),
+        next_visit_at=from_sortable(plain["next_visit_at"]),
+        attempts=int(plain["attempts"]),
+        last_error=plain.get("last_error"),
+        refused=plain["refused"],
+    )
+
+
+def serialized(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """DynamoDB's wire form, without the attributes that are None: an index is sparse by their absence."""
+    return {name: _serializer.serialize(value) for name, value in plain.items() if value is not None}
+
+
+def deserialized(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _deserializer.deserialize(value) for name, value in item.items()}
+
+
+def _file_to_map(file: RecordingFile) -> dict[str, Any]:
+    return _compact(
+        {
+            "status": file.status.value,
+            "reason": file.reason,
+            "recorded_at": to_sortable(file.recorded_at),
+            "first_seen_at": to_sortable(file.first_seen_at),
+            "available_at": _moment(file.available_at),
+            "unfit_bodies": file.unfit_bodies or None,
+            "recording": _stored_to_map(file.recording),
+            "transcript": _transcript_to_map(file.transcript),
+        }
+    )
+
+
+def _file_from_map(plain: Mapping[str, Any]) -> RecordingFile:
+    return RecordingFile(
+        status=FileStatus(plain["status"]),
+        reason=plain.get("reason"),
+        recorded_at=from_sortable(plain["recorded_at"]),
+        first_seen_at=from_sortable(plain["first_seen_at"]),
+        available_at=_from_moment(plain.get("available_at")),
+        unfit_bodies=int(plain.get("unfit_bodies", 0)),
+        recording=_stored_from_map(plain.get("recording")),
+        transcript=_transcript_from_map(plain.get("transcript")),
+    )
+
+
+def _transcript_to_map(transcript: Transcript | None) -> dict[str, Any] | None:
+    if transcript is None:
+        return None
+    stored = _stored_to_map(transcript.stored) or {}
+    return _compact({"status": transcript.status.value, "reason": transcript.reason, **stored})
+
+
+def _transcript_from_map(plain: Mapping[str, Any] | None) -> Transcript | None:
+    if plain is None:
+        return None
+    stored = _stored_from_map(plain) if "key" in plain else None
+    return Transcript(status=TranscriptStatus(plain["status"]), reason=plain.get("reason"), stored=stored)
+
+
+def _stored_to_map(stored: StoredObject | None) -> dict[str, Any] | None:
+    if stored is None:
+        return None
+    return _compact(
+        {
+            "key": stored.key,
+            "size": stored.size,
+            "sha256": stored.sha256,
+            "version_id": stored.version_id,
+            "archived_at": to_sortable(stored.archived_at),
+        }
+    )
+
+
+def _stored_from_map(plain: Mapping[str, Any] | None) -> StoredObject | None:
+    if plain is None:
+        return None
+    return StoredObject(
+        key=plain["key"],
+        size=int(plain["size"]),
+        sha256=plain["sha256"],
+        version_id=plain.get("version_id"),
+        archived_at=from_sortable(plain["archived_at"]),
+    )
+
+
+def _compact(plain: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in plain.items() if value is not None}
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return to_sortable(moment) if moment else None
+
+
+def _from_moment(text: str | None) -> datetime | None:
+    return from_sortable(text) if text else None

@@ -1,0 +1,241 @@
+"""The ledger: one DynamoDB table that decides what is owed. One item a call, one a window not yet listed."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from call_archive.errors import RetryableError
+from call_archive.items import (
+    FAILED_SHARDS,
+    OPEN_SHARDS,
+    WINDOWS_SHARD,
+    call_from_item,
+    call_key,
+    call_to_item,
+    deserialized,
+    from_sortable,
+    serialized,
+    to_sortable,
+    window_from_item,
+    window_key,
+    window_to_item,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from call_archive.calls import Call
+    from call_archive.windows import OwedWindow, Window
+
+READ_BATCH, WRITE_BATCH = 100, 25
+"""DynamoDB's most keys in a BatchGetItem and a BatchWriteItem."""
+
+WRITERS = 16
+CURSOR = {"pk": {"S": "cursor"}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedCall:
+    """What the open and the failed index tell of a call."""
+
+    reference_id: str
+    recorded_at: datetime
+    first_listed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    client: DynamoDBClient
+    table: str
+
+    def read(self, reference_id: str) -> Call | None:
+        answer = self.client.get_item(TableName=self.table, Key=call_key(reference_id), ConsistentRead=True)
+        return call_from_item(answer["Item"]) if "Item" in answer else None
+
+    def read_many(self, reference_ids: Iterable[str]) -> dict[str, Call]:
+        items = self._read_items(call_key(reference_id) for reference_id in dict.fromkeys(reference_ids))
+        calls = (call_from_item(item) for item in items)
+        return {call.reference_id: call for call in calls}
+
+    def write(self, call: Call) -> bool:
+        """Writes the call if nobody did since it was read; False when somebody did. Version 0 is a new call."""
+        item = call_to_item(replace(call, version=call.version + 1))
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if call.version:
+            condition = {
+                "ConditionExpression": "version = :read",
+                "ExpressionAttributeValues": serialized({":read": call.version}),
+            }
+        return self._conditional(self.client.put_item, TableName=self.table, Item=item, **condition)
+
+    def write_many(self, calls: Sequence[Call]) -> list[bool]:
+        """`write` for each, side by side: conditions rule out DynamoDB's own batches."""
+        if len(calls) <= 1:
+            return [self.write(call) for call in calls]
+        with ThreadPoolExecutor(min(WRITERS, len(calls))) as pool:
+            return list(pool.map(self.write, calls))
+
+    def lease_call(self, reference_id: str, *, seen: datetime, until: datetime) -> bool:
+        """Pushes an open call's next visit on; False when it is not as it was `seen` any more."""
+        return self._lease(call_key(reference_id), seen, until)
+
+    def lease_window(self, window: Window, *, seen: datetime, until: datetime) -> bool:
+        return self._lease(window_key(window), seen, until)
+
+    def due_calls(self, now: datetime, most: int) -> list[tuple[str, datetime]]:
+        """At most `most` reference ids whose next visit has passed, with that moment; the longest due first."""
+        due = [
+            (key["pk"].removeprefix("call#"), from_sortable(key["next_visit_at"]))
+            for shard in OPEN_SHARDS
+            for key in self._open_until(shard, now, most)
+        ]
+        return sorted(due, key=lambda pair: pair[1])[:most]
+
+    def due_windows(self, now: datetime, most: int) -> list[OwedWindow]:
+        keys = self._open_until(WINDOWS_SHARD, now, most)
+        return [
+            window_from_item(item) for item in self._read_items({"pk": serialized(k)["pk"]} for k in keys)
+        ]
+
+    def open_windows(self) -> list[OwedWindow]:
+        keys = self.query("open", "open_shard = :shard", {":shard": WINDOWS_SHARD})
+        return [
+            window_from_item(item) for item in self._read_items({"pk": serialized(k)["pk"]} for k in keys)
+        ]
+
+    def open_calls(self) -> Iterator[IndexedCall]:
+        """Every call that is open, by the eventually consistent index."""
+        yield from self._indexed("open", OPEN_SHARDS)
+
+    def failed_calls(self) -> Iterator[IndexedCall]:
+        """Every call of which something failed, likewise."""
+        yield from self._indexed("failed", FAILED_SHARDS)
+
+    def calls_of_day(self, day: str) -> Iterator[str]:
+        """The reference ids of the calls whose first file is of that day (YYYY-MM-DD), oldest first."""
+        for key in self.query("by_day", "#day = :day", {":day": day}, names={"#day": "day"}):
+            yield key["pk"].removeprefix("call#")
+
+    def owe_windows(self, owed: Sequence[OwedWindow]) -> None:
+        """Notes windows as owed; RetryableError when DynamoDB would not take them all."""
+        for start in range(0, len(owed), WRITE_BATCH):
+            requests = [
+                {"PutRequest": {"Item": window_to_item(each)}} for each in owed[start : start + WRITE_BATCH]
+            ]
+            self._write_batch(requests)
+
+    def note_window(self, owed: OwedWindow) -> None:
+        """Notes an attempt at a window, unless another attempt has finished it meanwhile."""
+        self._conditional(
+            self.client.put_item,
+            TableName=self.table,
+            Item=window_to_item(owed),
+            ConditionExpression="attribute_exists(pk)",
+        )
+
+    def read_window(self, window: Window) -> OwedWindow | None:
+        answer = self.client.get_item(TableName=self.table, Key=window_key(window), ConsistentRead=True)
+        return window_from_item(answer["Item"]) if "Item" in answer else None
+
+    def finish_window(self, window: Window) -> None:
+        self.client.delete_item(TableName=self.table, Key=window_key(window))
+
+    def listed_until(self) -> datetime | None:
+        """The last second that the tick has cut into windows; None before the first."""
+        answer = self.client.get_item(TableName=self.table, Key=CURSOR, ConsistentRead=True)
+        return from_sortable(deserialized(answer["Item"])["listed_until"]) if "Item" in answer else None
+
+    def move_cursor(self, until: datetime) -> bool:
+        """Moves the cursor on, never back."""
+        return self._conditional(
+            self.client.update_item,
+            TableName=self.table,
+            Key=CURSOR,
+            UpdateExpression="SET listed_until = :until",
+            ConditionExpression="attribute_not_exists(listed_until) OR listed_until < :until",
+            ExpressionAttributeValues=serialized({":until": to_sortable(until)}),
+        )
+
+    def query(
+        self, index: str, condition: str, values: Mapping[str, Any], *, names: Mapping[str, str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Pages through an index; each row as plain attributes."""
+        extra: dict[str, Any] = {"ExpressionAttributeNames": dict(names)} if names else {}
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.table,
+            IndexName=index,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=serialized(values),
+            **extra,
+        )
+        for page in pages:
+            yield from (deserialized(item) for item in page["Items"])
+
+    def _lease(self, key: Mapping[str, Any], seen: datetime, until: datetime) -> bool:
+        return self._conditional(
+            self.client.update_item,
+            TableName=self.table,
+            Key=key,
+            UpdateExpression="SET next_visit_at = :until",
+            ConditionExpression="next_visit_at = :seen",
+            ExpressionAttributeValues=serialized({":until": to_sortable(until), ":seen": to_sortable(seen)}),
+        )
+
+    def _indexed(self, index: str, shards: Sequence[str]) -> Iterator[IndexedCall]:
+        for shard in shards:
+            for row in self.query(index, f"{index}_shard = :shard", {":shard": shard}):
+                yield IndexedCall(
+                    reference_id=row["pk"].removeprefix("call#"),
+                    recorded_at=from_sortable(row["recorded_at"]),
+                    first_listed_at=from_sortable(row["first_listed_at"]),
+                )
+
+    def _open_until(self, shard: str, now: datetime, most: int) -> list[dict[str, Any]]:
+        answer = self.client.query(
+            TableName=self.table,
+            IndexName="open",
+            KeyConditionExpression="open_shard = :shard AND next_visit_at <= :now",
+            ExpressionAttributeValues=serialized({":shard": shard, ":now": to_sortable(now)}),
+            Limit=max(1, most),
+        )
+        return [deserialized(item) for item in answer["Items"]]
+
+    def _read_windows(self, rows: Iterable[Mapping[str, Any]]) -> list[OwedWindow]:
+        keys = (serialized({"pk": row["pk"]}) for row in rows)
+        return [window_from_item(item) for item in self._read_items(keys)]
+
+    def _read_items(self, keys: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        wanted = list(keys)
+        for start in range(0, len(wanted), READ_BATCH):
+            request: Any = {self.table: {"Keys": wanted[start : start + READ_BATCH], "ConsistentRead": True}}
+            while (
+                request
+            ):  # what DynamoDB leaves unprocessed is asked for again; botocore paces its throttles
+                answer = self.client.batch_get_item(RequestItems=request)
+                yield from answer["Responses"].get(self.table, [])
+                request = answer.get("UnprocessedKeys")
+
+    def _write_batch(self, requests: list[Any]) -> None:
+        for _ in range(8):
+            answer = self.client.batch_write_item(RequestItems={self.table: requests})
+            requests = list(answer.get("UnprocessedItems", {}).get(self.table, []))
+            if not requests:
+                return
+        raise RetryableError(f"the ledger left {len(requests)} windows unwritten")
+
+    @staticmethod
+    def _conditional(operation: Any, **request: Any) -> bool:
+        try:
+            operation(**request)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True

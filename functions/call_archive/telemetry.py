@@ -1,0 +1,69 @@
+"""What the functions tell: one structured event a decision, in the logs and, where it counts, as a metric."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any, TypeAlias
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+Handler: TypeAlias = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+COUNTED = {
+    "call_listed": "CallsListed",
+    "recording_archived": "RecordingsArchived",
+    "transcript_archived": "TranscriptsArchived",
+    "recording_failed": "FailedFiles",
+    "transcript_failed": "FailedFiles",
+    "row_unreadable": "RowsUnreadable",
+    "message_failed": "MessagesFailed",
+}
+"""The events that are counted, by metric."""
+
+WARNINGS = frozenset(
+    {"recording_failed", "transcript_failed", "row_unreadable", "message_failed", "window_postponed"}
+)
+
+_metrics_lock = threading.Lock()
+
+
+@cache
+def logger() -> Logger:
+    return Logger()
+
+
+@cache
+def metrics() -> Metrics:
+    return Metrics()
+
+
+def tell(event: str, **fields: Any) -> None:
+    """Logs one event, with the same keys everywhere, and counts it if it is one that counts."""
+    (logger().warning if event in WARNINGS else logger().info)(event, **fields)
+    if event in COUNTED:
+        gauge(COUNTED[event], 1)
+    if event == "recording_archived":
+        gauge("BytesArchived", fields["size"], MetricUnit.Bytes)
+
+
+def gauge(name: str, value: float, unit: MetricUnit = MetricUnit.Count) -> None:
+    with _metrics_lock:  # visits run side by side, Powertools' metrics are made for one thread
+        metrics().add_metric(name=name, unit=unit, value=value)
+
+
+def instrumented(handler: Handler) -> Handler:
+    """Lambda's context in every log line, and the metrics written out at the end, whatever happened."""
+
+    @wraps(handler)
+    def run(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = logger().inject_lambda_context(handler, clear_state=True)(event, context)
+            return answer
+        finally:
+            if metrics().metric_set:
+                metrics().flush_metrics()
+
+    return run

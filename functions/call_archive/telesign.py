@@ -1,0 +1,274 @@
+"""The provider's Recordings API: list by window, ask by reference id. Past this file nothing is a raw dict.
+
+Its documents and what they leave open: docs/provider.md.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import requests
+
+from call_archive.calls import Row
+from call_archive.errors import RefusedError, RetryableError, StaleTokenError, UnknownCallError
+from call_archive.windows import to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from call_archive.windows import Window
+
+PAGE_SIZE = 100
+TIMEOUTS_SECONDS = (5, 20)
+"""To connect, and between two reads."""
+LONGEST_ANSWER_SECONDS = 60
+LARGEST_ANSWER = 16 * 1024 * 1024
+LONGEST_PATIENCE_SECONDS = 60
+"""How long a request may wait for its turn; past that the work is planned anew instead."""
+LONGEST_RETRY_AFTER_SECONDS = 3600
+LONGEST_NAME = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    customer_id: str
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    rows: tuple[Row, ...]
+    token: str | None = field(repr=False)
+    unreadable: int
+    """Rows without a usable reference id: there is nothing to ask the provider for."""
+
+
+class Budget:
+    """Spaces out requests over all threads of this function, so that they share one part of the account's limit."""
+
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._spacing = 1 / per_second
+        self._now, self._sleep = now, sleep
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Waits for this request's turn; RetryableError when it is too far off to wait for."""
+        with self._lock:
+            now = self._now()
+            turn = max(now, self._next)
+            if turn - now > LONGEST_PATIENCE_SECONDS:
+                raise RetryableError("the provider asked for a pause", retry_after_seconds=round(turn - now))
+            self._next = turn + self._spacing
+        self._sleep(turn - now)
+
+    def pause(self, seconds: float) -> None:
+        """Holds every request back for so long: the provider said so to one of us."""
+        with self._lock:
+            self._next = max(self._next, self._now() + seconds)
+
+
+class Telesign:
+    """A client for one account; safe to use from several threads."""
+
+    def __init__(
+        self, url: str, *, credentials: Callable[[bool], Credentials], requests_per_second: float
+    ) -> None:
+        self._base = f"{url.rstrip('/')}/v2/call_recording"
+        self._credentials = credentials
+        self._budget = Budget(requests_per_second)
+        self._local = threading.local()
+
+    def first_page(self, window: Window) -> Page:
+        """The window's first page; an empty one when the provider knows no recordings there (404)."""
+        answer = self._get(
+            self._base,
+            {
+                "start_date_time": to_text(window.start),
+                "end_date_time": to_text(window.end),
+                "pagesize": str(PAGE_SIZE),
+            },
+        )
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return Page(rows=(), token=None, unreadable=0)
+        if answer.status == HTTPStatus.BAD_REQUEST:
+            raise RefusedError("the provider refuses to list this window (400)")
+        return _page(answer.json())
+
+    def next_page(self, token: str) -> Page:
+        """The page behind a token, which must travel alone; StaleTokenError when it is no longer accepted."""
+        answer = self._get(self._base, {"token": token})
+        if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):
+            raise StaleTokenError(f"the provider no longer accepts the page's token ({answer.status})")
+        return _page(answer.json())
+
+    def call(self, reference_id: str) -> tuple[Row, ...]:
+        """Everything of one call, with fresh links; UnknownCallError on 404."""
+        if not reference_id.strip("."):
+            raise UnknownCallError("this reference id cannot be asked for: it is a path")
+        answer = self._get(f"{self._base}/{quote(reference_id, safe='')}", {})
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise UnknownCallError("the provider does not know this call (404)")
+        if answer.status == HTTPStatus.BAD_REQUEST:
+            raise RetryableError("the provider calls this reference id a bad request (400)")
+        body = answer.json()
+        entries = [body] if isinstance(body, Mapping) else body
+        if not isinstance(entries, list):
+            raise RetryableError("the provider's answer is no list of recordings")
+        rows = [_row(entry, reference_id) for entry in entries if isinstance(entry, Mapping)]
+        return tuple(row for row in rows if row is not None)
+
+    def _get(self, url: str, params: Mapping[str, str]) -> _Answer:
+        answer = self._ask(url, params, renew=False)
+        if answer.status == HTTPStatus.UNAUTHORIZED:  # the key may have been rotated since we read it
+            answer = self._ask(url, params, renew=True)
+        return answer.checked(self._budget)
+
+    def _ask(self, url: str, params: Mapping[str, str], *, renew: bool) -> _Answer:
+        credentials = self._credentials(renew)
+        self._budget.wait()
+        try:
+            with self._session().get(
+                url,
+                params=params,
+                auth=(_utf8(credentials.customer_id), _utf8(credentials.api_key)),
+                headers={"Content-Type": "application/json", "Accept": "application/json"},
+                timeout=TIMEOUTS_SECONDS,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return _Answer(response.status_code, response.headers.get("Retry-After"), _body(response))
+        except (requests.RequestException, OSError) as error:
+            # Only the kind of error: its text holds the url, and the url a token.
+            raise RetryableError(f"the provider cannot be reached ({type(error).__name__})") from None
+
+    def _session(self) -> requests.Session:
+        """One a thread, so that connections are kept; without proxies, .netrc and the environment's say."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.trust_env = False
+        return session
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    retry_after: str | None
+    body: bytes = field(repr=False)
+
+    def checked(self, budget: Budget) -> _Answer:
+        """Itself when its status has a meaning for the caller (200, 400, 404); raises for every other."""
+        match self.status:
+            case HTTPStatus.OK | HTTPStatus.BAD_REQUEST | HTTPStatus.NOT_FOUND:
+                return self
+            case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
+                raise RefusedError(
+                    f"the provider refuses our credentials ({self.status}): put the right customer_id and"
+                    " api_key into the secret"
+                )
+        seconds = _retry_after_seconds(self.retry_after)
+        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
+            budget.pause(max(seconds, 1))
+        raise RetryableError(f"the provider answered {self.status}", retry_after_seconds=seconds)
+
+    def json(self) -> Any:
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise RetryableError("the provider's answer is not JSON") from None
+
+
+def _utf8(text: str) -> str:
+    """requests encodes Basic credentials as Latin-1, which passes UTF-8's bytes through when they look like it."""
+    return text.encode().decode("latin-1")
+
+
+def _body(response: requests.Response) -> bytes:
+    """The whole body, within bounds of size and of time: a body that drips keeps each single read in time."""
+    deadline = time.monotonic() + LONGEST_ANSWER_SECONDS
+    body = bytearray()
+    for chunk in response.iter_content(64 * 1024):
+        body += chunk
+        if len(body) > LARGEST_ANSWER or time.monotonic() > deadline:
+            raise RetryableError("the provider's answer is too large or too slow")
+    return bytes(body)
+
+
+def _retry_after_seconds(header: str | None) -> float:
+    """The header's seconds, bounded; 0 for none, or for the form with a date, which the provider never sent."""
+    try:
+        seconds = float(header or 0)
+    except ValueError:
+        return 0
+    return min(seconds, LONGEST_RETRY_AFTER_SECONDS) if seconds > 0 else 0
+
+
+def _page(body: object) -> Page:
+    """`call_recordings` may be an array, one object, null or absent; a token that is no text ends the list."""
+    if not isinstance(body, Mapping):
+        raise RetryableError("the provider's answer is no page of recordings")
+    entries = body.get("call_recordings") or []
+    entries = [entries] if isinstance(entries, Mapping) else entries
+    if not isinstance(entries, list):
+        raise RetryableError("the provider's page holds no list of recordings")
+    rows = [_row(entry, None) for entry in entries]
+    token = body.get("token")
+    return Page(
+        rows=tuple(row for row in rows if row is not None),
+        token=token if isinstance(token, str) and token else None,
+        unreadable=sum(row is None for row in rows),
+    )
+
+
+def _row(entry: object, reference_id: str | None) -> Row | None:
+    """A row, or None when it names no call. Asked by id, the rows are that call's whatever they say."""
+    fields = entry if isinstance(entry, Mapping) else {}
+    reference_id = reference_id or _text(fields.get("reference_id"))
+    if reference_id is None:
+        return None
+    transcribe, url = fields.get("transcribe"), fields.get("url")
+    if transcribe is not None and not isinstance(transcribe, Mapping):
+        transcribe = {"transcription": str(type(transcribe))}  # no form that is known: pending, then failed
+    return Row(
+        reference_id=reference_id,
+        file_name=_text(fields.get("file_name")),
+        status=_text(fields.get("status")) or "",
+        recorded_at=_moment(fields.get("date")),
+        url=url if isinstance(url, str) and url else None,
+        transcribe=transcribe,
+    )
+
+
+def _text(value: object) -> str | None:
+    """Text as DynamoDB can hold it: half surrogate pairs as escapes. None for what is no text, or too long."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
+        return None
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def _moment(value: object) -> datetime | None:
+    """The provider's dates have no zone and are UTC; None for what is no date."""
+    try:
+        moment = datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    try:
+        return moment.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        return None
