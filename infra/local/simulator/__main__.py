@@ -43,7 +43,7 @@ def main(
     api_key_env: str | None,
     customer_id: str | None,
     history_end: str | None,
-    **others: Any,  # noqa: ANN401 - click's values, named as the fields of Options
+    **others: Any,
 ) -> None:
     """Serve a simulated Telesign account on the loopback until SIGTERM or SIGINT."""
     given: dict[str, Any] = {"customer_id": customer_id, "api_key": _api_key(api_key_env)}

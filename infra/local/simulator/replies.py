@@ -62,7 +62,7 @@ def bytes_reply(
     )
 
 
-def json_reply(document: Any) -> Reply:  # noqa: ANN401 - whatever JSON holds
+def json_reply(document: Any) -> Reply:
     body = json.dumps(document, ensure_ascii=False).encode()
     return bytes_reply(HTTPStatus.OK, body, "application/json")
 

@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_ZERO)
             os.close(self.connection.detach())
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - http.server's signature
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's signature
         """Stay quiet: `SimulatedTelesign.requests` is the log."""
 
 
@@ -120,16 +120,16 @@ class Site(ThreadingHTTPServer):
         TCPServer.server_bind(self)  # HTTPServer's own looks the host name up, which is slow on some machines
         self.server_name, self.server_port = "127.0.0.1", self.socket.getsockname()[1]
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's signature
+    def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
             self._open.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - socketserver's signature
+    def shutdown_request(self, request: Any) -> None:
         with self._lock:
             self._open.discard(request)
         super().shutdown_request(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's signature
+    def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), OSError):  # a client that hung up is its own affair
             super().handle_error(request, client_address)

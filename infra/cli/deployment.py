@@ -1,0 +1,116 @@
+"""How every verb finds the archive it is to work on, and what it says when it cannot."""
+
+import functools
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import click
+
+from infra.connection import Connection
+from infra.errors import InputError
+from infra.local.state import read_running
+
+if TYPE_CHECKING:
+    from call_archive.ledger import Ledger
+    from call_archive.queues import Queue
+
+STACK = "CallArchive"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """A deployed archive: the outputs of its stack, and the connection to its services."""
+
+    connection: Connection
+    stack: str
+    bucket: str
+    table: str
+    fetch_queue_url: str
+    fetch_dlq_url: str
+    windows_queue_url: str
+    windows_dlq_url: str
+    schedule_dlq_url: str
+    secret_id: str
+    lister_function: str
+    fetcher_function: str
+    dashboard: str
+    consumers: Mapping[str, str]
+
+    @cached_property
+    def ledger(self) -> "Ledger":
+        from call_archive.ledger import Ledger
+
+        return Ledger(self.connection.client("dynamodb"), self.table)
+
+    def queue(self, url: str) -> "Queue":
+        from call_archive.queues import Queue
+
+        return Queue(self.connection.client("sqs"), url)
+
+
+def find_deployment(*, stack: str | None = None, aws: bool = False) -> Deployment:
+    """The archive that a shell's AWS environment names, or the local one that is running."""
+    running = None if aws or os.environ.get("AWS_ENDPOINT_URL") else read_running()
+    if running is None or not running.is_ready:
+        connection = Connection()
+        name = stack or STACK
+        return deployment_of(name, _outputs(connection, name), connection)
+    click.echo(f"Using the local archive at {running.endpoint_url} (--aws for the one on AWS).", err=True)
+    name = stack or running.stack
+    outputs = running.outputs if name == running.stack else _outputs(running.connection, name)
+    return deployment_of(name, outputs, running.connection)
+
+
+def deployment_of(stack: str, outputs: Mapping[str, str], connection: Connection) -> Deployment:
+    try:
+        return Deployment(
+            connection=connection,
+            stack=stack,
+            bucket=outputs["Bucket"],
+            table=outputs["Table"],
+            fetch_queue_url=outputs["FetchQueueUrl"],
+            fetch_dlq_url=outputs["FetchDlqUrl"],
+            windows_queue_url=outputs["WindowsQueueUrl"],
+            windows_dlq_url=outputs["WindowsDlqUrl"],
+            schedule_dlq_url=outputs["ScheduleDlqUrl"],
+            secret_id=outputs["SecretId"],
+            lister_function=outputs["ListerFunction"],
+            fetcher_function=outputs["FetcherFunction"],
+            dashboard=outputs["Dashboard"],
+            consumers=json.loads(outputs["Consumers"]),
+        )
+    except KeyError as missing:
+        raise InputError(
+            f"The stack {stack} has no output {missing.args[0]}: it is not an archive of this version; "
+            "deploy it again, or name another with --stack."
+        ) from missing
+
+
+def with_deployment(command: Callable[..., None]) -> Callable[..., None]:
+    """For a verb's function: adds --stack and --aws, and passes the archive as first argument."""
+
+    @click.option("--stack", metavar="NAME", help=f"The archive's CloudFormation stack.  [default: {STACK}]")
+    @click.option("--aws", is_flag=True, help="The archive on AWS, though a local one is running.")
+    @functools.wraps(command)
+    def found(*context: object, stack: str | None, aws: bool, **options: object) -> None:
+        command(find_deployment(stack=stack, aws=aws), *context, **options)
+
+    return found
+
+
+def _outputs(connection: Connection, stack: str) -> dict[str, str]:
+    from botocore.exceptions import ClientError
+
+    try:
+        return connection.stack_outputs(stack)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        raise InputError(
+            f"There is no stack {stack} in this account and region: deploy it with `cdk deploy`, name it with "
+            "--stack, choose another AWS_PROFILE or AWS_REGION, or start one here with `call-archive local up`."
+        ) from error

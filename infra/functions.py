@@ -1,0 +1,148 @@
+"""The two functions, their shared dependencies and settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.config import FUNCTION_TIMEOUT_SECONDS, LOG_RETENTION_DAYS, Config
+from infra.packaging import Layer
+
+_CODE = Path(__file__).resolve().parents[1] / "functions"
+_ARCHITECTURE = lambda_.Architecture.ARM_64
+_RUNTIME = lambda_.Runtime.PYTHON_3_13
+
+
+class Dependencies(Construct):
+    """One layer for both functions, so that a change of our code uploads our code alone."""
+
+    def __init__(self, scope: Construct, construct_id: str, layer: Layer) -> None:
+        super().__init__(scope, construct_id)
+        self.layer = lambda_.LayerVersion(
+            self,
+            "Layer",
+            code=lambda_.Code.from_asset(str(layer.path), asset_hash=layer.fingerprint),
+            compatible_architectures=[_ARCHITECTURE],
+            compatible_runtimes=[_RUNTIME],
+            description="boto3, requests and Powertools, pinned",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What both functions get alike."""
+
+    config: Config
+    dependencies: Dependencies
+    resources: Mapping[str, str]
+    """Environment variables that name the stack's own resources."""
+
+
+class ArchiveFunction(Construct):
+    """A function with a role that may do nothing but write its own log; stack.py grants the rest."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        shared: Shared,
+        *,
+        service: str,
+        description: str,
+        memory_mb: int,
+        requests_per_second: float,
+        on_failure: sqs.IQueue | None = None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        days = shared.config.log_retention_days
+        log_group = logs.LogGroup(
+            self,
+            "Log",
+            retention=logs.RetentionDays[LOG_RETENTION_DAYS[days]],
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        # Lambda's default role may write every log group of the account.
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        log_group.grant_write(role)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=description,
+            runtime=_RUNTIME,
+            architecture=_ARCHITECTURE,
+            code=lambda_.Code.from_asset(str(_CODE), exclude=["**/__pycache__", "**/*.pyc"]),
+            handler=f"call_archive.{service}.handler",
+            layers=[shared.dependencies.layer],
+            memory_size=memory_mb,
+            timeout=Duration.seconds(FUNCTION_TIMEOUT_SECONDS),
+            role=role,
+            log_group=log_group,
+            environment={
+                **shared.resources,
+                **_settings(shared.config),
+                **_telemetry(shared.config, service),
+                "REQUESTS_PER_SECOND": f"{requests_per_second:.6g}",
+            },
+            on_failure=destinations.SqsDestination(on_failure) if on_failure else None,
+            retry_attempts=2 if on_failure else None,
+        )
+
+
+class Lister(ArchiveFunction):
+    def __init__(
+        self, scope: Construct, construct_id: str, shared: Shared, *, on_failure: sqs.IQueue
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            shared,
+            service="lister",
+            description="Lists the provider's recordings and enqueues the calls to visit",
+            memory_mb=512,
+            requests_per_second=shared.config.lister_requests_per_second,
+            # Scheduled events are asynchronous: after its retries Lambda would drop them.
+            on_failure=on_failure,
+        )
+
+
+class Fetcher(ArchiveFunction):
+    def __init__(self, scope: Construct, construct_id: str, shared: Shared) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            shared,
+            service="fetcher",
+            description="Archives the recordings and transcripts of the calls it is told to visit",
+            memory_mb=1024,
+            requests_per_second=shared.config.fetcher_requests_per_second,
+        )
+
+
+def _settings(config: Config) -> dict[str, str]:
+    return {
+        "PROVIDER_URL": config.provider_url,
+        "RECORDING_HOSTS": ",".join(config.recording_hosts),
+        "ARCHIVE_FROM": f"{config.archive_from:%Y-%m-%dT%H:%M:%S}",
+        "OVERLAP_SECONDS": str(config.overlap_minutes * 60),
+        "RECHECK_DAYS": str(config.recheck_days),
+        "FETCH_QUEUE_TARGET": str(config.fetch_queue_target),
+        "TRANSCRIPT_GRACE_SECONDS": str(config.transcript_grace_seconds),
+        "TRANSCRIPT_DEADLINE_SECONDS": str(config.transcript_deadline_hours * 3600),
+        "RETRY_DEADLINE_SECONDS": str(config.retry_deadline_days * 86_400),
+        "TRANSCRIPT_FAILURES": ",".join(config.transcript_failures),
+    }
+
+
+def _telemetry(config: Config, service: str) -> dict[str, str]:
+    return {
+        "POWERTOOLS_SERVICE_NAME": service,
+        "POWERTOOLS_METRICS_NAMESPACE": config.metrics_namespace,
+        "POWERTOOLS_LOG_LEVEL": "INFO",
+    }

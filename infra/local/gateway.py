@@ -1,0 +1,51 @@
+"""MiniStack as it is served here: bent where it differs from AWS in something the archive relies on.
+
+S3 answers a PutObject with the checksum it verified and keeps. MiniStack verifies and keeps it too, and says it
+when asked for the object, but not in this answer.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+from ministack.app import app as ministack  # type: ignore[import-untyped]  # it ships no types
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+CHECKSUM = re.compile(
+    rb"(x-amz-checksum-(?:crc32c?|crc64nvme|sha1|sha256)):\s*([A-Za-z0-9+/=]+)", re.IGNORECASE
+)
+LONGEST_TRAILER_BYTES = 512
+OK = 200
+
+
+async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    # A part of a multipart upload is left alone: MiniStack answers those as AWS does.
+    if scope["type"] != "http" or scope["method"] != "PUT" or b"partNumber=" in scope["query_string"]:
+        await ministack(scope, receive, send)
+        return
+    ending = b""
+
+    async def receive_and_remember() -> Message:
+        nonlocal ending
+        message = await receive()
+        ending = (ending + message.get("body", b""))[-LONGEST_TRAILER_BYTES:]
+        return message
+
+    async def send_with_checksum(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == OK:
+            message = {**message, "headers": [*message["headers"], *_verified(scope["headers"], ending)]}
+        await send(message)
+
+    await ministack(scope, receive_and_remember, send_with_checksum)
+
+
+def _verified(headers: list[Header], ending: bytes) -> Iterator[Header]:
+    """The checksums that came before the body, or after it when the request announced so."""
+    yield from ((name, value) for name, value in headers if CHECKSUM.fullmatch(name + b":" + value))
+    if any(name == b"x-amz-trailer" for name, _ in headers):
+        # The last one: a body may end in words that read like it.
+        yield from [(found[1].lower(), found[2]) for found in CHECKSUM.finditer(ending)][-1:]

@@ -1,0 +1,127 @@
+"""What is kept: the archive's bucket, the ledger's table, and the provider's credentials."""
+
+import json
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+# No DeleteObject: nothing archived is ever removed. A HEAD, and its checksum, is a GetObject.
+_OBJECT_ACTIONS = ("s3:GetObject", "s3:PutObject")
+_ARCHIVED_PREFIXES = ("recordings/*", "transcripts/*")
+
+# A dynamodb:TransactWriteItems needs the actions of its parts.
+_LISTING_ACTIONS = (
+    "dynamodb:BatchGetItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+)
+_VISITING_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+
+
+class Archive(Construct):
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.bucket = s3.Bucket(
+            self,
+            "Bucket",
+            versioned=True,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            removal_policy=RemovalPolicy.RETAIN,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="abort-unfinished-uploads", abort_incomplete_multipart_upload_after=Duration.days(1)
+                )
+            ],
+        )
+        # The L2's event_bridge_enabled adds a function that may configure every bucket of the account;
+        # CloudFormation's own property does the same without it.
+        resource = self.bucket.node.default_child
+        if not isinstance(resource, s3.CfnBucket):
+            raise TypeError(f"a bucket made of {type(resource).__name__}")
+        resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
+                event_bridge_enabled=True
+            )
+        )
+
+    def grant_archiving(self, grantee: iam.IGrantable) -> None:
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=list(_OBJECT_ACTIONS),
+            resource_arns=[self.bucket.arn_for_objects(prefix) for prefix in _ARCHIVED_PREFIXES],
+        )
+        # Without it S3 answers 403, not 404, to a HEAD of a key that does not exist.
+        iam.Grant.add_to_principal(
+            grantee=grantee, actions=["s3:ListBucket"], resource_arns=[self.bucket.bucket_arn]
+        )
+
+
+class Ledger(Construct):
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.table = dynamodb.TableV2(
+            self,
+            "Table",
+            partition_key=_text("pk"),
+            billing=dynamodb.Billing.on_demand(),
+            encryption=dynamodb.TableEncryptionV2.dynamo_owned_key(),
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        # Sparse: an item is in `open` or `failed` only while it has that index's shard.
+        self._add_index("open", "open_shard", "next_visit_at", ["recorded_at", "first_listed_at"])
+        self._add_index("failed", "failed_shard", "recorded_at", ["first_listed_at"])
+        self._add_index("by_day", "day", "day_order")
+
+    def grant_listing(self, grantee: iam.IGrantable) -> None:
+        self._grant(grantee, _LISTING_ACTIONS, self.table.table_arn)
+        self._grant(grantee, ("dynamodb:Query",), f"{self.table.table_arn}/index/*")
+
+    def grant_visiting(self, grantee: iam.IGrantable) -> None:
+        self._grant(grantee, _VISITING_ACTIONS, self.table.table_arn)
+
+    def _add_index(
+        self, name: str, partition_key: str, sort_key: str, included: list[str] | None = None
+    ) -> None:
+        projection = dynamodb.ProjectionType.INCLUDE if included else dynamodb.ProjectionType.KEYS_ONLY
+        self.table.add_global_secondary_index(
+            index_name=name,
+            partition_key=_text(partition_key),
+            sort_key=_text(sort_key),
+            projection_type=projection,
+            non_key_attributes=included,
+        )
+
+    def _grant(self, grantee: iam.IGrantable, actions: tuple[str, ...], arn: str) -> None:
+        iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=[arn])
+
+
+class Credentials(Construct):
+    """The shape of the secret, with an empty customer id and a random key: the operator puts the real ones."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        self.secret = secretsmanager.Secret(
+            self,
+            "Secret",
+            description='Telesign credentials: {"customer_id": "...", "api_key": "..."}',
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                secret_string_template=json.dumps({"customer_id": ""}), generate_string_key="api_key"
+            ),
+        )
+
+
+def _text(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.config import Config
+
+if TYPE_CHECKING:
+    from tests.infra.conftest import Resources
+
+FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
+
+
+def alarms(resources: Resources, **wanted: object) -> list[dict[str, Any]]:
+    found = [alarm["Properties"] for alarm in resources("AWS::CloudWatch::Alarm").values()]
+    return [alarm for alarm in found if all(alarm.get(key) == value for key, value in wanted.items())]
+
+
+def test_each_dead_letter_queue_raises_an_alarm_at_its_first_message(resources: Resources) -> None:
+    queues = resources("AWS::SQS::Queue")
+    dead = {name for name, queue in queues.items() if "RedrivePolicy" not in queue["Properties"]}
+    found = alarms(resources, MetricName="ApproximateNumberOfMessagesVisible")
+    assert {alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for alarm in found} == dead
+    assert {(alarm["Threshold"], alarm["EvaluationPeriods"]) for alarm in found} == {(0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("metric", "service", "threshold"),
+    [
+        ("OldestOpenCallAge", "lister", 24 * 3600),
+        ("ListingLag", "lister", 30 * 60),
+        ("FailedFiles", "fetcher", 0),
+        ("RowsUnreadable", "lister", 0),
+    ],
+)
+def test_each_loss_the_functions_can_see_raises_an_alarm(
+    resources: Resources, metric: str, service: str, threshold: float
+) -> None:
+    (alarm,) = alarms(resources, MetricName=metric)
+    assert alarm["Namespace"] == "CallArchive"
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": service}]
+    assert alarm["Threshold"] == threshold
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+
+
+def test_a_lister_that_does_not_run_raises_an_alarm_within_15_minutes(resources: Resources) -> None:
+    (alarm,) = alarms(resources, TreatMissingData="breaching")
+    assert alarm["MetricName"] == "ListingLag"
+    assert alarm["Period"] * alarm["EvaluationPeriods"] <= 15 * 60
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_each_function_raises_an_alarm_when_it_fails_or_may_not_run(
+    resources: Resources, metric: str
+) -> None:
+    found = alarms(resources, MetricName=metric, Namespace="AWS/Lambda")
+    assert {alarm["Dimensions"][0]["Value"]["Ref"] for alarm in found} == set(
+        resources("AWS::Lambda::Function")
+    )
+
+
+def test_a_consumer_that_stopped_reading_raises_an_alarm_before_anything_expires(
+    resources: Resources,
+) -> None:
+    found = alarms(resources, MetricName="ApproximateAgeOfOldestMessage")
+    queues = resources("AWS::SQS::Queue")
+    for alarm in found:
+        queue = queues[alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0]]["Properties"]
+        assert alarm["Threshold"] < queue["MessageRetentionPeriod"]
+    assert len(found) == 2
+
+
+def test_an_alarm_and_its_end_are_sent_to_the_operator(resources: Resources) -> None:
+    (topic,) = resources("AWS::SNS::Topic")
+    for alarm in alarms(resources):
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}]
+        assert alarm["AlarmDescription"]
+    (subscription,) = resources("AWS::SNS::Subscription").values()
+    assert subscription["Properties"]["Endpoint"] == "operator@example.com"
+
+
+def test_cloudwatch_may_publish_alarms_although_the_topic_has_a_policy(resources: Resources) -> None:
+    (policy,) = resources("AWS::SNS::TopicPolicy").values()
+    allowed = [
+        statement
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+    ]
+    assert [statement["Principal"] for statement in allowed] == [{"Service": "cloudwatch.amazonaws.com"}]
+
+
+def test_the_functions_report_each_metric_that_is_watched(resources: Resources) -> None:
+    source = "".join(path.read_text() for path in FUNCTIONS.rglob("*.py"))
+    watched = {alarm["MetricName"] for alarm in alarms(resources, Namespace="CallArchive")}
+    assert {name for name in watched if f'"{name}"' not in source} == set()
+
+
+def test_two_stacks_in_an_account_report_apart() -> None:
+    config = Config.from_context({"archive_from": "2026-01-31", "stack": "SecondAccount"})
+    assert config.metrics_namespace == "SecondAccount"
