@@ -37,7 +37,7 @@ def start(clock: Clock) -> Iterator[Callable[..., SimulatedTelesign]]:
     """Start a simulated Telesign with a virtual clock that stands at the end of its history."""
     with ExitStack() as running:
 
-        def start(**options: Any) -> SimulatedTelesign:  # noqa: ANN401 - the fields of Options
+        def start(**options: Any) -> SimulatedTelesign:
             chosen: dict[str, Any] = {"history_end": END, "now": clock} | options
             return running.enter_context(SimulatedTelesign(Options(**chosen)))
 

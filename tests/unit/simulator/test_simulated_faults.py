@@ -15,7 +15,7 @@ Link = Callable[[SimulatedTelesign], str]
 BREAKS = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
 
-def download(telesign: SimulatedTelesign, link: Link, **fault: Any) -> requests.Response:  # noqa: ANN401 - the fields of Fault
+def download(telesign: SimulatedTelesign, link: Link, **fault: Any) -> requests.Response:
     url = link(telesign)
     telesign.faults.add(Fault(where="download", **fault))
     return requests.get(url, timeout=5)

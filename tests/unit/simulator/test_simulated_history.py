@@ -14,7 +14,7 @@ END = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MUCH_LATER = END + timedelta(days=1)
 
 
-def at(seconds: float, **options: Any) -> list[TrueFile]:  # noqa: ANN401 - the fields of Options
+def at(seconds: float, **options: Any) -> list[TrueFile]:
     chosen = Options(history_end=END, now=lambda: END + timedelta(seconds=seconds), **options)
     return [file for call in SimulatedTelesign(chosen).truth() for file in call.files]
 
