@@ -38,7 +38,9 @@ class Archive:
     def put_recording(self, origin: Origin, download: Download) -> StoredObject | None:
         """Streams a download into the bucket; None when an object already lies at its key."""
         try:
-            return self._put(origin.recording_key, origin, download, download.size, "audio/wav")
+            # Over TLS the checksum follows the body: S3 refuses the object when they disagree.
+            checksum = {"ChecksumAlgorithm": "SHA256"}
+            return self._put(origin.recording_key, origin, download, download.size, "audio/wav", checksum)
         except RetryableError:
             if download.trouble is not None:
                 raise download.trouble from None
@@ -47,8 +49,12 @@ class Archive:
     def put_transcript(self, origin: Origin, document: bytes) -> StoredObject:
         """Puts a transcript, or finds that the same one is there; PermanentError when a different one is."""
         key = origin.transcript_key
-        stored = self._put(key, origin, document, len(document), "application/json")
-        return stored or self.same(key, size=len(document), sha256=hashlib.sha256(document).hexdigest())
+        digest = hashlib.sha256(document)
+        checksum = base64.b64encode(digest.digest()).decode()
+        stored = self._put(
+            key, origin, document, len(document), "application/json", {"ChecksumSHA256": checksum}
+        )
+        return stored or self.same(key, size=len(document), sha256=digest.hexdigest())
 
     def same(self, key: str, *, size: int, sha256: str) -> StoredObject:
         """The object that lies at a key, if it is the one meant; PermanentError when it is another."""
@@ -84,6 +90,7 @@ class Archive:
         body: Any,
         size: int,
         content_type: str,
+        checksum: dict[str, Any],
     ) -> StoredObject | None:
         try:
             answer = self.client.put_object(
@@ -93,8 +100,7 @@ class Archive:
                 ContentLength=size,
                 ContentType=content_type,
                 Metadata=_metadata(origin),
-                # Over TLS the checksum follows the body: S3 refuses the object when they disagree.
-                ChecksumAlgorithm="SHA256",
+                **checksum,
                 IfNoneMatch="*",
             )
         except ClientError as error:

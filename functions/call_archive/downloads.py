@@ -32,6 +32,10 @@ SLOWEST = 256 * 1024
 GRACE_SECONDS = 30
 LARGEST_BODY = 5 * 1024**3
 """The most that S3 takes in one PUT: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
+PIECE = 64 * 1024
+"""What a read gives, in bytes. botocore makes each read a chunk: S3 refuses chunks below 8 KiB before the last, and
+botocore copies what is left of a chunk once for each 16 KiB that it sends.
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html"""
 HEADER_SIZE = 12
 LONGEST_URL = 8192
 UNFIT_TYPES = ("text/", "application/json", "application/xml", "application/xhtml")
@@ -63,26 +67,30 @@ class Download:
         """What is left, in bytes: botocore takes the upload's length from here."""
         return self._left
 
-    def read(self, most: int = -1) -> bytes:
-        wanted = self._left if most is None or most < 0 else min(most, self._left)
-        if wanted == 0:
-            return b""
+    def read(self, most: int = PIECE) -> bytes:
+        """The next bytes: as many as asked for, PIECE at most, fewer only at the end."""
+        missing = min(most, PIECE, self._left) if most >= 0 else min(PIECE, self._left)
+        pieces = []
+        while missing:
+            piece = self._next(missing)
+            pieces.append(piece)
+            missing -= len(piece)
+            self._left -= len(piece)
+        return b"".join(pieces)
+
+    def _next(self, most: int) -> bytes:
+        if self._header:
+            piece, self._header = self._header[:most], self._header[most:]
+            return piece
         try:
-            piece = self._next(wanted)
+            piece = self._response.read1(most)
         except (OSError, http.client.HTTPException) as error:
             raise self._failed(f"the download broke off ({type(error).__name__})") from None
         if not piece:
             raise self._failed(f"the download ended {self._left} bytes short of {self.size}")
         if time.monotonic() > self._deadline:
             raise self._failed("the download is too slow")
-        self._left -= len(piece)
         return piece
-
-    def _next(self, wanted: int) -> bytes:
-        if self._header:
-            piece, self._header = self._header[:wanted], self._header[wanted:]
-            return piece
-        return self._response.read1(wanted)
 
     def _failed(self, text: str) -> RetryableError:
         self.trouble = RetryableError(text)
@@ -118,7 +126,9 @@ class Downloads:
         except (OSError, http.client.HTTPException) as error:
             raise RetryableError(f"the download broke off ({type(error).__name__})") from None
         finally:
-            if not done:  # what is left in the connection would be taken for the next answer
+            if done:
+                response.close()  # read1() of older Pythons leaves it open, and the connection useless
+            else:  # what is left in the connection would be taken for the next answer
                 connection.close()
                 self._idle().pop((link.host, link.port), None)
 

@@ -32,7 +32,7 @@ _metrics_lock = threading.Lock()
 
 @cache
 def logger() -> Logger:
-    return Logger()
+    return Logger(location=None)
 
 
 @cache
@@ -55,13 +55,13 @@ def gauge(name: str, value: float, unit: MetricUnit = MetricUnit.Count) -> None:
 
 
 def instrumented(handler: Handler) -> Handler:
-    """Lambda's context in every log line, and the metrics written out at the end, whatever happened."""
+    """Lambda's request id in every log line, and the metrics written out at the end, whatever happened."""
 
     @wraps(handler)
     def run(event: dict[str, Any], context: Any) -> dict[str, Any]:
         try:
-            answer: dict[str, Any] = logger().inject_lambda_context(handler, clear_state=True)(event, context)
-            return answer
+            logger().set_correlation_id(context.aws_request_id)
+            return handler(event, context)
         finally:
             if metrics().metric_set:
                 metrics().flush_metrics()
