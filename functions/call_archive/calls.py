@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 LEASE = timedelta(seconds=1200)
 """How long a queued visit may stay unseen before the tick queues it again; longer than a function may run."""
 
+LONGEST_ID_BYTES = 900
+"""Of a reference id: DynamoDB's sort keys hold 1,024 bytes, and one of ours a date besides."""
+
 LATE_TRANSCRIPT = timedelta(hours=48)
 """For this long after a file became available, a second listing looks again for a transcript it lacked."""
 

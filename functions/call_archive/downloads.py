@@ -12,15 +12,14 @@ import ssl
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 import certifi
 
 from call_archive.errors import PermanentError, RetryableError, UnfitBodyError
+from call_archive.links import Link, check_addresses, parse_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,25 +36,22 @@ PIECE = 64 * 1024
 botocore copies what is left of a chunk once for each 16 KiB that it sends.
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html"""
 HEADER_SIZE = 12
-LONGEST_URL = 8192
-UNFIT_TYPES = ("text/", "application/json", "application/xml", "application/xhtml")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """A signed url, taken apart but not changed."""
+LARGEST_SPOOL = 400 * 1024**2
+"""Of a body that is kept on disk because its length is not told; a function has 512 MB of it."""
 
-    host: str
-    port: int
-    secure: bool
-    target: str
+
+class Body(Protocol):
+    def read(self, most: int, /) -> bytes: ...
+    def read1(self, most: int, /) -> bytes: ...
 
 
 class Download:
     """A recording being downloaded: read once, from its first byte to its last."""
 
-    def __init__(self, response: http.client.HTTPResponse, header: bytes, size: int, deadline: float) -> None:
-        self._response = response
+    def __init__(self, body: Body, header: bytes, size: int, deadline: float) -> None:
+        self._body = body
         self._header = header
         self._deadline = deadline
         self._left = size
@@ -83,7 +79,7 @@ class Download:
             piece, self._header = self._header[:most], self._header[most:]
             return piece
         try:
-            piece = self._response.read1(most)
+            piece = self._body.read1(most)
         except (OSError, http.client.HTTPException) as error:
             raise self._failed(f"the download broke off ({type(error).__name__})") from None
         if not piece:
@@ -118,10 +114,12 @@ class Downloads:
         connection, response = self._request(link)
         done = False
         try:
-            size = _checked_size(response)
-            deadline = began + min(seconds, GRACE_SECONDS + size / SLOWEST)
-            download = Download(response, _checked_header(response, size), size, deadline)
-            yield download
+            _check_status(response)
+            with _body(response, deadline=began + seconds) as (body, size):
+                deadline = began + min(seconds, GRACE_SECONDS + size / SLOWEST)
+                header = _checked_header(body, size, response.getheader("Content-Type"))
+                download = Download(body, header, size, deadline)
+                yield download
             done = len(download) == 0 and not response.will_close
         except (OSError, http.client.HTTPException) as error:
             raise RetryableError(f"the download broke off ({type(error).__name__})") from None
@@ -172,63 +170,21 @@ class _Connection(http.client.HTTPConnection):
         found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         addresses = [str(address[4][0]) for address in found]
         check_addresses(self.host, addresses, loopback=self._loopback_allowed)
-        self.sock = socket.create_connection((addresses[0], self.port), TIMEOUT_SECONDS)
+        self.sock = _connected(addresses, self.port)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is not None:
             self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
 
 
-def parse_link(url: str, *, hosts: frozenset[str], loopback: bool) -> Link:
-    """Takes a signed url apart; PermanentError, which names at most its host, when we must not go there."""
-    if len(url) > LONGEST_URL or not all("!" <= character <= "~" for character in url) or "\\" in url:
-        raise PermanentError("the provider's link is not a url")
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
-        raise PermanentError("the provider's link is not a url") from None
-    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
-        raise PermanentError("the provider's link is not a plain https url")
-    secure = parts.scheme == "https"
-    if not (loopback and _is_loopback(host)):
-        if not secure:
-            raise PermanentError("the provider's link is not https")
-        if port not in (None, 443):
-            raise PermanentError("the provider's link names a port of its own")
-        if not any(host == suffix or host.endswith(f".{suffix}") for suffix in hosts):
-            raise PermanentError(
-                f"the provider's link points to {host[:100]}, which is not among recording_hosts"
-            )
-    target = url.split("#", 1)[0].split("://", 1)[1][len(parts.netloc) :]
-    return Link(
-        host=host,
-        port=port or (443 if secure else 80),
-        secure=secure,
-        target=target if target.startswith("/") else f"/{target}",
-    )
-
-
-def check_addresses(host: str, addresses: list[str], *, loopback: bool) -> None:
-    """PermanentError unless every address of the name is public, or loopback where that is allowed."""
-    for text in addresses:
-        address = ip_address(text.split("%", 1)[0])
-        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-        address = mapped or address
-        if loopback and address.is_loopback and _is_loopback(host):
+def _connected(addresses: list[str], port: int) -> socket.socket:
+    """A connection to the first of the addresses that takes one."""
+    *others, last = addresses
+    for address in others:
+        try:
+            return socket.create_connection((address, port), TIMEOUT_SECONDS)
+        except OSError:
             continue
-        if not address.is_global or address.is_multicast:
-            raise PermanentError(f"the provider's link points to {host[:100]}, which has a private address")
-
-
-def is_loopback_url(url: str) -> bool:
-    return _is_loopback(urlsplit(url).hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return socket.create_connection((last, port), TIMEOUT_SECONDS)
 
 
 def _sent(connection: http.client.HTTPConnection, link: Link) -> http.client.HTTPResponse:
@@ -236,30 +192,50 @@ def _sent(connection: http.client.HTTPConnection, link: Link) -> http.client.HTT
     return connection.getresponse()
 
 
-def _checked_size(response: http.client.HTTPResponse) -> int:
-    """The body's length in bytes, once status and type say that it may be a recording."""
+def _check_status(response: http.client.HTTPResponse) -> None:
     if response.status == HTTPStatus.FORBIDDEN:
         raise RetryableError("the recording's link is refused or has expired (403)")
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
+        raise PermanentError(f"the provider's link redirects ({response.status}), which is not followed")
     if response.status != HTTPStatus.OK:
         raise RetryableError(f"the recording's host answered {response.status}")
-    kind = (response.getheader("Content-Type") or "").strip().lower()
-    if kind.startswith(UNFIT_TYPES):
-        raise UnfitBodyError(f"the recording's host served {kind.split(';')[0][:60]} instead of audio")
     if (response.getheader("Content-Encoding") or "identity").lower() != "identity":
         raise RetryableError("the recording's host encoded the body, which we did not ask for")
-    if response.length is None:
-        raise RetryableError("the recording's host sent no Content-Length")
-    if response.length == 0:
+
+
+@contextmanager
+def _body(response: http.client.HTTPResponse, *, deadline: float) -> Iterator[tuple[Body, int]]:
+    """The body and its length in bytes, which S3 wants to know before the first of them."""
+    if response.length is not None:
+        yield response, response.length
+    elif response.chunked:  # ends with a mark of its own, so it is whole once read to its end
+        with TemporaryFile() as spool:
+            yield cast("Body", spool), _spool(response, spool, deadline)
+    else:
+        raise RetryableError("the recording's host sent no length, so its end could not be told from a loss")
+
+
+def _spool(response: http.client.HTTPResponse, spool: IO[bytes], deadline: float) -> int:
+    """Keeps a body of unknown length on the function's disk; its length in bytes."""
+    size = 0
+    while piece := response.read1(PIECE):
+        size += spool.write(piece)
+        if size > LARGEST_SPOOL or time.monotonic() > deadline:
+            raise RetryableError("the download of unknown length is too large or too slow")
+    spool.seek(0)
+    return size
+
+
+def _checked_header(body: Body, size: int, kind: str | None) -> bytes:
+    """The first bytes, which must be a WAVE file's: they decide, and not the type that the host gives them."""
+    if size == 0:
         raise UnfitBodyError("the recording is empty (0 bytes)")
-    if response.length > LARGEST_BODY:
-        raise PermanentError(f"the recording has {response.length} bytes, more than S3 takes in one PUT")
-    return response.length
-
-
-def _checked_header(response: http.client.HTTPResponse, size: int) -> bytes:
-    header = response.read(min(HEADER_SIZE, size))
+    if size > LARGEST_BODY:
+        raise PermanentError(f"the recording has {size} bytes, more than S3 takes in one PUT")
+    header = body.read(min(HEADER_SIZE, size))
     if len(header) < min(HEADER_SIZE, size):
         raise RetryableError(f"the download ended before its first {HEADER_SIZE} bytes")
     if header[:4] not in (b"RIFF", b"RF64") or header[8:12] != b"WAVE":
-        raise UnfitBodyError("the recording is not a WAVE file")
+        kind = (kind or "none").split(";")[0].strip()[:60]
+        raise UnfitBodyError(f"the recording's host served no WAVE file (its type: {kind!r})")
     return header

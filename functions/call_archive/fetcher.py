@@ -17,7 +17,8 @@ from aws_lambda_powertools.utilities.batch import (
 
 from call_archive import wiring
 from call_archive.archive import Archive
-from call_archive.downloads import Downloads, is_loopback_url
+from call_archive.downloads import Downloads
+from call_archive.links import is_loopback_url
 from call_archive.messages import VisitMessage
 from call_archive.telemetry import instrumented, tell
 from call_archive.visiting import Visiting, visit

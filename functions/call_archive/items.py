@@ -43,7 +43,7 @@ def window_key(window: Window) -> dict[str, Any]:
 
 def to_sortable(moment: datetime) -> str:
     """To the second, cut and not rounded: nothing becomes due later than it was planned."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def from_sortable(text: str) -> datetime:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from call_archive.calls import Call, Row
-    from call_archive.telesign import Page
+    from call_archive.rows import Page
 
 SHORTEST_SECONDS = 60
 """With less time left than this no further page is asked for: the window is halved instead."""

@@ -6,10 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from call_archive.calls import LONGEST_ID_BYTES
 from call_archive.errors import MalformedMessageError
 from call_archive.windows import Window, from_text, to_text
-
-LONGEST_ID = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +25,9 @@ class VisitMessage:
         """Parses a message's body; MalformedMessageError when it is not one of ours."""
         fields = _fields(body)
         reference_id = fields.get("reference_id")
-        if not isinstance(reference_id, str) or not 0 < len(reference_id) <= LONGEST_ID:
+        if not isinstance(reference_id, str) or not 0 < _bytes(reference_id) <= LONGEST_ID_BYTES:
             raise MalformedMessageError(
-                f"a visit message needs a reference_id of 1 to {LONGEST_ID} characters"
+                f"a visit message needs a reference_id of 1 to {LONGEST_ID_BYTES} bytes of UTF-8"
             )
         return cls(reference_id=reference_id, hop=_hop(fields))
 
@@ -60,6 +59,14 @@ class WindowMessage:
         if start > end:
             raise MalformedMessageError("a window message's start is past its end")
         return cls(window=Window(start=start, end=end, again=fields.get("again") is True), hop=_hop(fields))
+
+
+def _bytes(text: str) -> int:
+    """The length in UTF-8; 0 for what has none (half a surrogate pair)."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return 0
 
 
 def _fields(body: str) -> dict[str, Any]:

@@ -8,22 +8,23 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import requests
 
-from call_archive.calls import Row
 from call_archive.errors import RefusedError, RetryableError, StaleTokenError, UnknownCallError
+from call_archive.rows import Page, parse_call, parse_page
 from call_archive.windows import to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from call_archive.calls import Row
     from call_archive.windows import Window
 
 PAGE_SIZE = 100
@@ -34,21 +35,15 @@ LARGEST_ANSWER = 16 * 1024 * 1024
 LONGEST_PATIENCE_SECONDS = 60
 """How long a request may wait for its turn; past that the work is planned anew instead."""
 LONGEST_RETRY_AFTER_SECONDS = 3600
-LONGEST_NAME = 4096
+"""For the one who was told."""
+LONGEST_SHARED_PAUSE_SECONDS = 60
+"""For all others: one odd answer must not stop the account's whole archive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     customer_id: str
     api_key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    rows: tuple[Row, ...]
-    token: str | None = field(repr=False)
-    unreadable: int
-    """Rows without a usable reference id: there is nothing to ask the provider for."""
 
 
 class Budget:
@@ -107,14 +102,14 @@ class Telesign:
             return Page(rows=(), token=None, unreadable=0)
         if answer.status == HTTPStatus.BAD_REQUEST:
             raise RefusedError("the provider refuses to list this window (400)")
-        return _page(answer.json())
+        return parse_page(answer.json())
 
     def next_page(self, token: str) -> Page:
         """The page behind a token, which must travel alone; StaleTokenError when it is no longer accepted."""
         answer = self._get(self._base, {"token": token})
         if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):
             raise StaleTokenError(f"the provider no longer accepts the page's token ({answer.status})")
-        return _page(answer.json())
+        return parse_page(answer.json())
 
     def call(self, reference_id: str) -> tuple[Row, ...]:
         """Everything of one call, with fresh links; UnknownCallError on 404."""
@@ -125,12 +120,7 @@ class Telesign:
             raise UnknownCallError("the provider does not know this call (404)")
         if answer.status == HTTPStatus.BAD_REQUEST:
             raise RetryableError("the provider calls this reference id a bad request (400)")
-        body = answer.json()
-        entries = [body] if isinstance(body, Mapping) else body
-        if not isinstance(entries, list):
-            raise RetryableError("the provider's answer is no list of recordings")
-        rows = [_row(entry, reference_id) for entry in entries if isinstance(entry, Mapping)]
-        return tuple(row for row in rows if row is not None)
+        return parse_call(answer.json(), reference_id)
 
     def _get(self, url: str, params: Mapping[str, str]) -> _Answer:
         answer = self._ask(url, params, renew=False)
@@ -183,7 +173,7 @@ class _Answer:
                 )
         seconds = _retry_after_seconds(self.retry_after)
         if self.status == HTTPStatus.TOO_MANY_REQUESTS:
-            budget.pause(max(seconds, 1))
+            budget.pause(min(max(seconds, 1), LONGEST_SHARED_PAUSE_SECONDS))
         raise RetryableError(f"the provider answered {self.status}", retry_after_seconds=seconds)
 
     def json(self) -> Any:
@@ -210,65 +200,17 @@ def _body(response: requests.Response) -> bytes:
 
 
 def _retry_after_seconds(header: str | None) -> float:
-    """The header's seconds, bounded; 0 for none, or for the form with a date, which the provider never sent."""
+    """The header's seconds, given as such or as a date, bounded; 0 for none that can be read."""
     try:
         seconds = float(header or 0)
     except ValueError:
-        return 0
+        seconds = _seconds_until(header or "")
     return min(seconds, LONGEST_RETRY_AFTER_SECONDS) if seconds > 0 else 0
 
 
-def _page(body: object) -> Page:
-    """`call_recordings` may be an array, one object, null or absent; a token that is no text ends the list."""
-    if not isinstance(body, Mapping):
-        raise RetryableError("the provider's answer is no page of recordings")
-    entries = body.get("call_recordings") or []
-    entries = [entries] if isinstance(entries, Mapping) else entries
-    if not isinstance(entries, list):
-        raise RetryableError("the provider's page holds no list of recordings")
-    rows = [_row(entry, None) for entry in entries]
-    token = body.get("token")
-    return Page(
-        rows=tuple(row for row in rows if row is not None),
-        token=token if isinstance(token, str) and token else None,
-        unreadable=sum(row is None for row in rows),
-    )
-
-
-def _row(entry: object, reference_id: str | None) -> Row | None:
-    """A row, or None when it names no call. Asked by id, the rows are that call's whatever they say."""
-    fields = entry if isinstance(entry, Mapping) else {}
-    reference_id = reference_id or _text(fields.get("reference_id"))
-    if reference_id is None:
-        return None
-    transcribe, url = fields.get("transcribe"), fields.get("url")
-    if transcribe is not None and not isinstance(transcribe, Mapping):
-        transcribe = {"transcription": str(type(transcribe))}  # no form that is known: pending, then failed
-    return Row(
-        reference_id=reference_id,
-        file_name=_text(fields.get("file_name")),
-        status=_text(fields.get("status")) or "",
-        recorded_at=_moment(fields.get("date")),
-        url=url if isinstance(url, str) and url else None,
-        transcribe=transcribe,
-    )
-
-
-def _text(value: object) -> str | None:
-    """Text as DynamoDB can hold it: half surrogate pairs as escapes. None for what is no text, or too long."""
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
-        return None
-    return value.encode("utf-8", "backslashreplace").decode()
-
-
-def _moment(value: object) -> datetime | None:
-    """The provider's dates have no zone and are UTC; None for what is no date."""
+def _seconds_until(date: str) -> float:
     try:
-        moment = datetime.fromisoformat(str(value).strip())
+        moment = parsedate_to_datetime(date)
     except ValueError:
-        return None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    try:
-        return moment.astimezone(UTC).replace(microsecond=0)
-    except OverflowError:
-        return None
+        return 0
+    return (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds()

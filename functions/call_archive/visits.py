@@ -58,7 +58,7 @@ class Seen:
 
 
 def named_rows(rows: Iterable[Row]) -> dict[str, Row]:
-    """The rows by file name; of two with one name, the one that can be downloaded."""
+    """The rows by file name; of two rows of one file, the one that can be downloaded."""
     named: dict[str, Row] = {}
     for row in rows:
         if row.file_name is not None and (row.file_name not in named or row.url is not None):

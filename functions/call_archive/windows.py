@@ -55,7 +55,7 @@ def cut(start: datetime, end: datetime, *, again: bool = False, longest: timedel
 
 def to_text(moment: datetime) -> str:
     """`YYYY-MM-DDThh:mm:ss` in UTC, exactly 19 characters, as the provider's list call wants it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def from_text(text: str) -> datetime:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 import click
 
 from infra.cli.deployment import Deployment, with_deployment
-from infra.cli.moments import Moment, check_range, in_utc
+from infra.cli.moments import Moment, check_backfill, in_utc
 
 DONE, FAILED, UNFINISHED = 0, 1, 3
 LISTED = 50
@@ -51,7 +52,9 @@ def backfill(
 
     if timeout is not None and not wait:
         raise click.UsageError("--timeout goes with --wait.")
-    check_range(start, end)
+    if timeout is not None and not isfinite(timeout):
+        raise click.UsageError("--timeout takes a number of seconds.")
+    check_backfill(start, end)
     windows = cut(start, end, again=True)
     now = datetime.now(UTC)
     owe(windows, ledger=deployment.ledger, queue=deployment.queue(deployment.windows_queue_url), now=now)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 FORM = "UTC, such as 2026-01-31 or 2026-01-31T12:00:00"
+
+
+EARLIEST, LATEST = 2000, 2099
+"""The years in which a call may be dated."""
 
 
 class Moment(click.ParamType[datetime]):
@@ -21,23 +26,28 @@ class Moment(click.ParamType[datetime]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if isinstance(value, datetime):
             return value
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
+        found = re.fullmatch(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d:\d\d)?(Z|\+00:00)?", value)
+        if found is None:
             self.fail(f"{value!r} is no time. Give {FORM}.", param, ctx)
-        if moment.utcoffset() not in (None, timedelta(0)):
-            self.fail(f"{value!r} is not in UTC. Give {FORM}.", param, ctx)
-        if moment.microsecond:
-            self.fail(f"{value!r} is finer than a second. Give {FORM}.", param, ctx)
-        if len(value) == len("2026-01-31") and self._ends_range:
-            moment = datetime.combine(moment, time(23, 59, 59))
-        return moment.replace(tzinfo=UTC)
+        day, second, _ = found.groups()
+        try:
+            moment = datetime.fromisoformat(day + (second or "T00:00:00")).replace(tzinfo=UTC)
+        except ValueError:
+            self.fail(f"{value!r} is not in the calendar. Give {FORM}.", param, ctx)
+        if not EARLIEST <= moment.year <= LATEST:
+            self.fail(f"{value!r} is not in the years {EARLIEST} to {LATEST}.", param, ctx)
+        return moment if second or not self._ends_range else moment + timedelta(days=1, seconds=-1)
 
 
 def check_range(start: datetime, end: datetime) -> None:
-    """Raises click.UsageError for a range that cannot be meant."""
+    """Raises click.UsageError for a range that holds nothing."""
     if start > end:
         raise click.UsageError(f"The start, {in_utc(start)}, is after the end, {in_utc(end)}.")
+
+
+def check_backfill(start: datetime, end: datetime) -> None:
+    """Raises click.UsageError for a range that nothing can be listed of."""
+    check_range(start, end)
     if start > datetime.now(UTC):
         raise click.UsageError(f"The start, {in_utc(start)}, has not come yet.")
     if end > datetime.now(UTC) + timedelta(days=1):

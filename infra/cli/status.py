@@ -44,7 +44,7 @@ def standing_of(deployment: Deployment, now: datetime) -> dict[str, Any]:
     standing = {
         "stack": deployment.stack,
         "cursor": in_utc(cursor),
-        "listing_lag_seconds": round(listing_lag(cursor, windows, now).total_seconds()),
+        "listing_lag_seconds": cursor and round(listing_lag(cursor, windows, now).total_seconds()),
         "windows": {
             "open": len(windows),
             "last_error": next((owed.last_error for owed in windows if owed.last_error), None),
@@ -85,6 +85,12 @@ def _line(call: Call) -> dict[str, str | None]:
         "recorded_at": in_utc(call.recorded_at),
         "reason": reasons_of(call),
     }
+
+
+def _cursor_in_words(standing: dict[str, Any]) -> str:
+    if standing["cursor"] is None:
+        return "nothing yet"
+    return f"{standing['cursor']} ({in_words(standing['listing_lag_seconds'])} behind)"
 
 
 def _as_text(standing: dict[str, Any]) -> str:

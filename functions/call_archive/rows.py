@@ -1,0 +1,125 @@
+"""The provider's JSON, untrusted, as rows. What it may hold, and what is not known of it: docs/provider.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from call_archive.calls import LONGEST_ID_BYTES, Row
+from call_archive.errors import RetryableError
+
+LONGEST_NAME = 4096
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""A date outside of these is no date of a call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    rows: tuple[Row, ...]
+    token: str | None = field(repr=False)
+    unreadable: int
+    """Rows without a usable reference id: there is nothing to ask the provider for."""
+
+
+def parse_page(body: object) -> Page:
+    """`call_recordings` may be an array, one object, null or absent; a token that is no text ends the list."""
+    if not isinstance(body, Mapping):
+        raise RetryableError("the provider's answer is no page of recordings")
+    entries = _entries(body.get("call_recordings") or [])
+    rows = [_row(entry) for entry in entries]
+    token = body.get("token")
+    return Page(
+        rows=tuple(row for row in rows if row is not None),
+        token=token if isinstance(token, str) and token else None,
+        unreadable=sum(row is None for row in rows),
+    )
+
+
+def parse_call(body: object, reference_id: str) -> tuple[Row, ...]:
+    """The rows of one call, each file under a name of its own. Rows that name another call are left out."""
+    if isinstance(body, Mapping) and "call_recordings" in body:
+        body = body["call_recordings"] or []
+    rows = [
+        _row({"reference_id": reference_id, **entry})
+        for entry in _entries(body)
+        if isinstance(entry, Mapping)
+    ]
+    asked = _bare(reference_id)
+    ours = [
+        replace(row, reference_id=reference_id) for row in rows if row and _bare(row.reference_id) == asked
+    ]
+    return tuple(_named_apart(ours))
+
+
+def _entries(body: object) -> Sequence[object]:
+    entries = [body] if isinstance(body, Mapping) else body
+    if not isinstance(entries, list):
+        raise RetryableError("the provider's answer holds no list of recordings")
+    return entries
+
+
+def _row(entry: object) -> Row | None:
+    """A row, or None when it names no call."""
+    fields = entry if isinstance(entry, Mapping) else {}
+    reference_id = _text(fields.get("reference_id"))
+    if reference_id is None or len(reference_id.encode()) > LONGEST_ID_BYTES:
+        return None
+    transcribe, url = fields.get("transcribe"), fields.get("url")
+    if transcribe is not None and not isinstance(transcribe, Mapping):
+        transcribe = {"transcription": str(type(transcribe))}  # no form that is known: pending, then failed
+    return Row(
+        reference_id=reference_id,
+        file_name=_text(fields.get("file_name")),
+        status=_text(fields.get("status")) or "",
+        recorded_at=_moment(fields.get("date")),
+        url=url if isinstance(url, str) and url else None,
+        transcribe=transcribe,
+    )
+
+
+def _named_apart(rows: list[Row]) -> list[Row]:
+    """Gives a file a name of its own where the provider gives none, or one that an earlier file has.
+
+    Two rows with one name and one date are the same file, told twice.
+    """
+    dates: dict[str, datetime | None] = {}
+    apart = []
+    for row in sorted(rows, key=lambda row: row.recorded_at or LATEST):
+        name = row.file_name
+        if name is None and row.url is not None:
+            name = f"unnamed{_suffix(row)}.wav"
+        elif name is not None and dates.setdefault(name, row.recorded_at) != row.recorded_at:
+            name = f"{name}{_suffix(row)}"
+        apart.append(replace(row, file_name=name))
+    return apart
+
+
+def _suffix(row: Row) -> str:
+    return f"-{row.recorded_at:%Y%m%dT%H%M%S}" if row.recorded_at else "-undated"
+
+
+def _bare(reference_id: str) -> str:
+    """The provider writes its ids as 32 hex digits, and once as a dashed UUID."""
+    return reference_id.replace("-", "").lower()
+
+
+def _text(value: object) -> str | None:
+    """Text as DynamoDB can hold it: half surrogate pairs as escapes. None for what is no text, or too long."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
+        return None
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def _moment(value: object) -> datetime | None:
+    """The provider's dates have no zone and are UTC; None for what is no date, or none of our time."""
+    try:
+        moment = datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    try:
+        moment = moment.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        return None
+    return moment if EARLIEST <= moment < LATEST else None
