@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 
 from infra.context import ContextReader
 
-# Lambda's longest run: a 2 GiB file at a slow source still fits.
-FUNCTION_TIMEOUT_SECONDS: Final = 900
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: at least six times the timeout,
 # and at least five receives, so that throttled invocations do not send good messages to the DLQ.
-VISIBILITY_TIMEOUT_SECONDS: Final = 6 * FUNCTION_TIMEOUT_SECONDS
+VISIBILITY_FACTOR: Final = 6
 MAX_RECEIVE_COUNT: Final = 5
 # A message keeps its age when it moves: the DLQ's retention leaves an operator ten days.
 QUEUE_RETENTION_DAYS: Final = 4
 DLQ_RETENTION_DAYS: Final = 14
-FETCH_BATCH: Final = 10
+FETCH_BATCH: Final = 25
+# SQS wants a window for batches above 10; a visit waits at most so long for company.
+FETCH_WINDOW_SECONDS: Final = 1
 WINDOWS_BATCH: Final = 1
 # SQS's smallest MaximumConcurrency.
 LISTER_CONCURRENCY: Final = 2
@@ -75,6 +75,7 @@ class Config:
     recording_hosts: tuple[str, ...]
     max_requests_per_second: float
     fetcher_concurrency: int
+    function_timeout_seconds: int
     tick_minutes: int
     overlap_minutes: int
     recheck_days: int
@@ -97,6 +98,15 @@ class Config:
     def fetcher_requests_per_second(self) -> float:
         """Of one execution, of which `fetcher_concurrency` run at once."""
         return self.max_requests_per_second * FETCHERS_SHARE / self.fetcher_concurrency
+
+    @property
+    def visibility_timeout_seconds(self) -> int:
+        return VISIBILITY_FACTOR * self.function_timeout_seconds + FETCH_WINDOW_SECONDS
+
+    @property
+    def lease_seconds(self) -> int:
+        """How long queued work may stay unseen before the tick queues it again: longer than it may run."""
+        return self.function_timeout_seconds * 4 // 3
 
     @property
     def metrics_namespace(self) -> str:
@@ -124,6 +134,8 @@ class Config:
             recording_hosts=read.strings("recording_hosts", ("telesign.com", "tlsn.io"), check=_check_host),
             max_requests_per_second=read.number("max_requests_per_second", 20, low=0.1, high=10_000),
             fetcher_concurrency=read.integer("fetcher_concurrency", 2, low=2, high=1000),
+            # The default is Lambda's longest: a 2 GiB file at a slow source still fits.
+            function_timeout_seconds=read.integer("function_timeout_seconds", 900, low=180, high=900),
             tick_minutes=read.integer("tick_minutes", 5, low=1, high=60),
             overlap_minutes=read.integer("overlap_minutes", 15, low=1, high=1440),
             recheck_days=read.integer("recheck_days", 7, low=1, high=90),

@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.config import FUNCTION_TIMEOUT_SECONDS, LOG_RETENTION_DAYS, Config
+from infra.config import LOG_RETENTION_DAYS, Config
 from infra.packaging import Layer
 
 _CODE = Path(__file__).resolve().parents[1] / "functions"
@@ -81,7 +81,7 @@ class ArchiveFunction(Construct):
             handler=f"call_archive.{service}.handler",
             layers=[shared.dependencies.layer],
             memory_size=memory_mb,
-            timeout=Duration.seconds(FUNCTION_TIMEOUT_SECONDS),
+            timeout=Duration.seconds(shared.config.function_timeout_seconds),
             role=role,
             log_group=log_group,
             environment={
@@ -137,6 +137,7 @@ def _settings(config: Config) -> dict[str, str]:
         "TRANSCRIPT_DEADLINE_SECONDS": str(config.transcript_deadline_hours * 3600),
         "RETRY_DEADLINE_SECONDS": str(config.retry_deadline_days * 86_400),
         "TRANSCRIPT_FAILURES": ",".join(config.transcript_failures),
+        "LEASE_SECONDS": str(config.lease_seconds),
     }
 
 

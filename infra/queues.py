@@ -8,7 +8,6 @@ from infra.config import (
     DLQ_RETENTION_DAYS,
     MAX_RECEIVE_COUNT,
     QUEUE_RETENTION_DAYS,
-    VISIBILITY_TIMEOUT_SECONDS,
 )
 
 
@@ -37,9 +36,8 @@ def queue_with_dlq(
 
 
 class WorkQueues(Construct):
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, visibility_timeout: Duration) -> None:
         super().__init__(scope, construct_id)
-        visibility_timeout = Duration.seconds(VISIBILITY_TIMEOUT_SECONDS)
         self.windows_dlq = dead_letter_queue(self, "WindowsDlq")
         self.windows = queue_with_dlq(
             self, "Windows", dlq=self.windows_dlq, visibility_timeout=visibility_timeout

@@ -4,7 +4,7 @@ import aws_cdk as cdk
 from aws_cdk.aws_lambda_event_sources import SqsEventSource
 from constructs import Construct
 
-from infra.config import FETCH_BATCH, LISTER_CONCURRENCY, WINDOWS_BATCH, Config
+from infra.config import FETCH_BATCH, FETCH_WINDOW_SECONDS, LISTER_CONCURRENCY, WINDOWS_BATCH, Config
 from infra.consumers import Consumers
 from infra.functions import Dependencies, Fetcher, Lister, Shared
 from infra.monitoring import Monitoring
@@ -23,7 +23,9 @@ class CallArchiveStack(cdk.Stack):
         self.archive = Archive(self, "Archive")
         self.ledger = Ledger(self, "Ledger")
         self.credentials = Credentials(self, "Credentials")
-        self.queues = WorkQueues(self, "WorkQueues")
+        self.queues = WorkQueues(
+            self, "WorkQueues", visibility_timeout=cdk.Duration.seconds(config.visibility_timeout_seconds)
+        )
         self.schedule = Schedule(self, "Schedule")
         shared = Shared(
             config=config,
@@ -75,6 +77,7 @@ class CallArchiveStack(cdk.Stack):
             SqsEventSource(
                 self.queues.fetch,
                 batch_size=FETCH_BATCH,
+                max_batching_window=cdk.Duration.seconds(FETCH_WINDOW_SECONDS),
                 max_concurrency=self._config.fetcher_concurrency,
                 report_batch_item_failures=True,
             )
@@ -106,6 +109,7 @@ class CallArchiveStack(cdk.Stack):
             "ListerFunction": self.lister.function.function_name,
             "FetcherFunction": self.fetcher.function.function_name,
             "Consumers": self.to_json_string(self.consumers.queue_urls()),
+            "LeaseSeconds": str(self._config.lease_seconds),
             "Dashboard": self.monitoring.dashboard.dashboard_name,
         }
         scope = Construct(self, "Outputs")

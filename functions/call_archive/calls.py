@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 LEASE = timedelta(seconds=1200)
-"""How long a queued visit may stay unseen before the tick queues it again; longer than a function may run."""
+"""How long a queued visit may stay unseen before the tick queues it again; longer than a function may run.
+Where functions may run for less than 900 s, the settings say less."""
 
 LONGEST_ID_BYTES = 900
 """Of a reference id: DynamoDB's sort keys hold 1,024 bytes, and one of ours a date besides."""
@@ -124,13 +125,13 @@ class Row:
     transcribe: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
-def new_call(reference_id: str, *, recorded_at: datetime, now: datetime) -> Call:
+def new_call(reference_id: str, *, recorded_at: datetime, now: datetime, lease: timedelta = LEASE) -> Call:
     return Call(
         reference_id=reference_id,
         recorded_at=recorded_at,
         first_listed_at=now,
         due_at=now,
-        next_visit_at=now + LEASE,
+        next_visit_at=now + lease,
     )
 
 
@@ -141,7 +142,13 @@ def unlisted_call(reference_id: str, *, now: datetime) -> Call:
 
 
 def after_listing(
-    call: Call | None, rows: Iterable[Row], *, now: datetime, undated: datetime, again: bool
+    call: Call | None,
+    rows: Iterable[Row],
+    *,
+    now: datetime,
+    undated: datetime,
+    again: bool,
+    lease: timedelta = LEASE,
 ) -> Call | None:
     """The call as it should be noted after rows of it were listed, or None when they tell nothing new.
 
@@ -170,7 +177,7 @@ def after_listing(
         unnamed=unnamed,
         recorded_at=min([known.recorded_at, *(file.recorded_at for file in files.values())]),
         due_at=now,
-        next_visit_at=now + LEASE,
+        next_visit_at=now + lease,
         quiet_visits=0,
     )
 

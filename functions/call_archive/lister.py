@@ -29,6 +29,7 @@ def listing() -> Listing:
         now=wiring.now,
         random=random.random,
         tell=tell,
+        lease=wiring.settings().policy.lease,
     )
 
 
@@ -46,6 +47,7 @@ def ticking() -> Ticking:
         now=wiring.now,
         gauge=gauge,
         tell=tell,
+        lease=wiring.settings().policy.lease,
     )
 
 

@@ -14,7 +14,7 @@ from call_archive.windows import OwedWindow, Window, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from call_archive.calls import Call, Row
     from call_archive.rows import Page
@@ -66,6 +66,7 @@ class Listing:
     now: Callable[[], datetime]
     random: Callable[[], float]
     tell: Tell
+    lease: timedelta = LEASE
 
 
 def list_window(message: WindowMessage, at: Listing, *, seconds_left: Callable[[], float]) -> None:
@@ -84,10 +85,17 @@ def list_window(message: WindowMessage, at: Listing, *, seconds_left: Callable[[
         at.tell("window_listed", **_told(message.window), rows=rows)
 
 
-def owe(windows: Sequence[Window], *, ledger: OwingLedger, queue: Queue, now: datetime) -> None:
+def owe(
+    windows: Sequence[Window],
+    *,
+    ledger: OwingLedger,
+    queue: Queue,
+    now: datetime,
+    lease: timedelta = LEASE,
+) -> None:
     """Notes windows as owed, then queues them: a message may be lost, a window may not."""
     ledger.owe_windows(
-        [OwedWindow(window=window, due_at=now, next_visit_at=now + LEASE) for window in windows]
+        [OwedWindow(window=window, due_at=now, next_visit_at=now + lease) for window in windows]
     )
     queue.send([WindowMessage(window=window) for window in windows])
 
@@ -129,7 +137,7 @@ def _note_page(page: Page, window: Window, at: Listing) -> None:
         news = [
             call
             for reference_id, rows in rows_by_call.items()
-            if (call := _after_listing(known.get(reference_id), rows, window, at.now())) is not None
+            if (call := _after_listing(known.get(reference_id), rows, window, at)) is not None
         ]
         written = at.ledger.write_many(news)
         noted = [call.reference_id for call, done in zip(news, written, strict=True) if done]
@@ -141,8 +149,8 @@ def _note_page(page: Page, window: Window, at: Listing) -> None:
         rows_by_call = defaultdict(list, {each: rows_by_call[each] for each in lost})
 
 
-def _after_listing(call: Call | None, rows: list[Row], window: Window, now: datetime) -> Call | None:
-    return after_listing(call, rows, now=now, undated=window.start, again=window.again)
+def _after_listing(call: Call | None, rows: list[Row], window: Window, at: Listing) -> Call | None:
+    return after_listing(call, rows, now=at.now(), undated=window.start, again=window.again, lease=at.lease)
 
 
 def _halve(owed: OwedWindow, at: Listing, *, hop: int) -> None:
@@ -185,6 +193,7 @@ def _plan(owed: OwedWindow, error: RetryableError, at: Listing, *, hop: int) -> 
         quiet=owed.attempts,
         jitter=at.random(),
         retry_after_seconds=error.retry_after_seconds,
+        lease=at.lease,
     )
 
 

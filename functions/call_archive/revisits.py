@@ -39,6 +39,7 @@ def revisit(
     factor: int = 2,
     retry_after_seconds: float = 0,
     at_latest_seconds: float = LONGEST_PAUSE_SECONDS,
+    lease: timedelta = LEASE,
 ) -> Revisit:
     """Plans the next look after `quiet` looks in a row that changed nothing.
 
@@ -53,5 +54,5 @@ def revisit(
     delay_seconds = max(1, round(max(wanted, retry_after_seconds)))
     due_at = now + timedelta(seconds=delay_seconds)
     if chained and delay_seconds <= LONGEST_DELAY_SECONDS:
-        return Revisit(due_at=due_at, next_visit_at=due_at + LEASE, delay_seconds=delay_seconds, hop=hop + 1)
+        return Revisit(due_at=due_at, next_visit_at=due_at + lease, delay_seconds=delay_seconds, hop=hop + 1)
     return Revisit(due_at=due_at, next_visit_at=due_at, delay_seconds=delay_seconds, hop=None)

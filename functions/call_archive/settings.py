@@ -57,6 +57,7 @@ class Settings:
                 transcript_deadline=read("TRANSCRIPT_DEADLINE_SECONDS", _seconds),
                 retry_deadline=read("RETRY_DEADLINE_SECONDS", _seconds),
                 transcript_failures=read("TRANSCRIPT_FAILURES", _words),
+                lease=read("LEASE_SECONDS", _seconds),
             ),
         )
         if read.mistakes:

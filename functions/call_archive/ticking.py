@@ -59,6 +59,7 @@ class Ticking:
     now: Callable[[], datetime]
     gauge: Gauge
     tell: Callable[..., None]
+    lease: timedelta = LEASE
 
 
 def tick(at: Ticking, *, seconds_left: Callable[[], float]) -> None:
@@ -73,7 +74,7 @@ def recheck(at: Ticking) -> None:
     """Lists the last days once more: finds what a window missed, looks again at what was not archived."""
     now = at.now()
     windows = cut(max(at.archive_from, now - at.recheck), now, again=True)
-    owe(windows, ledger=at.ledger, queue=at.windows_queue, now=now)
+    owe(windows, ledger=at.ledger, queue=at.windows_queue, now=now, lease=at.lease)
     at.tell("recheck_queued", windows=len(windows))
 
 
@@ -88,7 +89,7 @@ def _cut_windows(at: Ticking, now: datetime, seconds_left: Callable[[], float]) 
         if seconds_left() < SHORTEST_SECONDS:
             return
         chunk = windows[first : first + CHUNK]
-        owe(chunk, ledger=at.ledger, queue=at.windows_queue, now=now)
+        owe(chunk, ledger=at.ledger, queue=at.windows_queue, now=now, lease=at.lease)
         at.ledger.move_cursor(chunk[-1].end)
         at.tell(
             "windows_queued", start=to_text(chunk[0].start), end=to_text(chunk[-1].end), windows=len(chunk)
@@ -100,7 +101,7 @@ def _sweep_windows(at: Ticking, now: datetime) -> None:
     leased = [
         owed.window
         for owed in due
-        if at.ledger.lease_window(owed.window, seen=owed.next_visit_at, until=now + LEASE)
+        if at.ledger.lease_window(owed.window, seen=owed.next_visit_at, until=now + at.lease)
     ]
     at.windows_queue.send([WindowMessage(window=window) for window in leased])
 
@@ -113,7 +114,7 @@ def _sweep_calls(at: Ticking, now: datetime) -> None:
     leased = [
         reference_id
         for reference_id, seen in at.ledger.due_calls(now, room)
-        if at.ledger.lease_call(reference_id, seen=seen, until=now + LEASE)
+        if at.ledger.lease_call(reference_id, seen=seen, until=now + at.lease)
     ]
     at.fetch_queue.send([VisitMessage(reference_id=reference_id) for reference_id in leased])
     if leased:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from call_archive.calls import (
+    LEASE,
     Call,
     FileStatus,
     RecordingFile,
@@ -39,6 +40,7 @@ class Policy:
     transcript_deadline: timedelta = timedelta(hours=24)
     retry_deadline: timedelta = timedelta(days=7)
     transcript_failures: frozenset[str] = frozenset({"failed"})
+    lease: timedelta = LEASE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,7 @@ def next_visit(call: Call, seen: Seen, policy: Policy, *, hop: int, jitter: floa
         # A transcript that is absent mostly stays so: few looks, and the last when its grace ends.
         factor=4 if grace_ends else 2,
         retry_after_seconds=seen.retry_after_seconds,
+        lease=policy.lease,
         at_latest_seconds=(
             max(1, (min(grace_ends) - seen.now).total_seconds()) if grace_ends else LONGEST_PAUSE_SECONDS
         ),

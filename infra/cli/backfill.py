@@ -57,7 +57,8 @@ def backfill(
     check_backfill(start, end)
     windows = cut(start, end, again=True)
     now = datetime.now(UTC)
-    owe(windows, ledger=deployment.ledger, queue=deployment.queue(deployment.windows_queue_url), now=now)
+    queue = deployment.queue(deployment.windows_queue_url)
+    owe(windows, ledger=deployment.ledger, queue=queue, now=now, lease=deployment.lease)
     outcome: dict[str, Any] = {"start": in_utc(start), "end": in_utc(end), "windows": len(windows)}
     if not wait:
         click.echo(json.dumps(outcome, indent=2) if as_json else _queued(outcome))

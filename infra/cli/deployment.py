@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ class Deployment:
     lister_function: str
     fetcher_function: str
     dashboard: str
+    lease: timedelta
     consumers: Mapping[str, str]
 
     @cached_property
@@ -81,6 +83,7 @@ def deployment_of(stack: str, outputs: Mapping[str, str], connection: Connection
             lister_function=outputs["ListerFunction"],
             fetcher_function=outputs["FetcherFunction"],
             dashboard=outputs["Dashboard"],
+            lease=timedelta(seconds=int(outputs["LeaseSeconds"])),
             consumers=json.loads(outputs["Consumers"]),
         )
     except KeyError as missing:

@@ -37,6 +37,8 @@ class Plan:
             "archive_from": f"{self.archive_from.astimezone(UTC):%Y-%m-%dT%H:%M:%S}",
             "recording_hosts": json.dumps(self.recording_hosts),
             "tick_minutes": "1",
+            # Somebody watches: what a killed function had begun is begun again within minutes.
+            "function_timeout_seconds": "180",
             "consumers": json.dumps({"all": ""}),
         }
         if self.transcript_grace_seconds is not None:

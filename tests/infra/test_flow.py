@@ -64,7 +64,7 @@ def test_a_message_stays_hidden_for_six_times_the_functions_timeout(
     assert queue["VisibilityTimeout"] >= 6 * functions(resources)[service]["Timeout"] + window
 
 
-@pytest.mark.parametrize(("service", "batch", "concurrency"), [("lister", 1, 2), ("fetcher", 10, 7)])
+@pytest.mark.parametrize(("service", "batch", "concurrency"), [("lister", 1, 2), ("fetcher", 25, 7)])
 def test_a_function_takes_few_messages_at_once_and_gives_back_those_that_failed(
     resources: Resources, service: str, batch: int, concurrency: int
 ) -> None:
@@ -164,7 +164,14 @@ def test_an_operator_is_told_every_name_needed(template: dict[str, Any]) -> None
     outputs = template["Outputs"]
     assert set(outputs) == {
         *("Bucket", "Table", "SecretId", "ListerFunction", "FetcherFunction", "Consumers", "Dashboard"),
-        *("FetchQueueUrl", "FetchDlqUrl", "WindowsQueueUrl", "WindowsDlqUrl", "ScheduleDlqUrl"),
+        *(
+            "LeaseSeconds",
+            "FetchQueueUrl",
+            "FetchDlqUrl",
+            "WindowsQueueUrl",
+            "WindowsDlqUrl",
+            "ScheduleDlqUrl",
+        ),
     }
     consumers = outputs["Consumers"]["Value"]["Fn::Join"][1]
     text = "".join(part if isinstance(part, str) else "url" for part in consumers)

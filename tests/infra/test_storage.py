@@ -64,9 +64,12 @@ def test_the_ledger_finds_what_is_open_what_failed_and_what_is_of_a_day(resource
     assert indexes == {
         "open": (
             ["open_shard", "next_visit_at"],
-            {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["recorded_at"]},
+            {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["recorded_at", "first_listed_at"]},
         ),
-        "failed": (["failed_shard", "recorded_at"], keys_only),
+        "failed": (
+            ["failed_shard", "recorded_at"],
+            {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["first_listed_at"]},
+        ),
         "by_day": (["day", "day_order"], keys_only),
     }
     kinds = {item["AttributeType"] for item in table["Properties"]["AttributeDefinitions"]}

@@ -52,7 +52,7 @@ def compared(truth: list[TrueCall]) -> Comparison:
 
 
 def _deployment() -> Deployment:
-    outputs = {name: name for name in OTHERS} | {"Bucket": BUCKET, "Consumers": "{}"}
+    outputs = {name: name for name in OTHERS} | {"Bucket": BUCKET, "Consumers": "{}", "LeaseSeconds": "1200"}
     return deployment_of("CallArchive", outputs, Connection())
 
 
