@@ -97,9 +97,7 @@ def _as_text(standing: dict[str, Any]) -> str:
     calls, windows = standing["calls"], standing["windows"]
     lines = [
         (
-            f"listed until  {standing['cursor'] or 'nothing yet'}"
-            f" ({in_words(standing['listing_lag_seconds'])} behind)"
-        ),
+            f"listed until  {_cursor_in_words(standing)}",
         f"windows       {windows['open']} still to be listed",
         (
             f"calls         {calls['open']} open, the oldest for {in_words(calls['oldest_open_seconds'])};"

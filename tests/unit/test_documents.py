@@ -1,0 +1,188 @@
+"""The documents say what the code does: settings, commands, files, metrics, events and sums."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from call_archive.telemetry import COUNTED
+from infra.cli.main import VERBS, cli
+from infra.config import Config
+from infra.local.comparison import Comparison
+from infra.local.demonstration import Result
+from infra.local.summary import print_summary
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def section(text: str, title: str) -> str:
+    """What stands below a heading, to the next one of its level."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, title
+    return found[1]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of each row of the tables in a text, without heads."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    rules = [number for number, row in enumerate(cells) if set("".join(row)) <= set("-:")]
+    return [row for number, row in enumerate(cells) if number not in rules and number + 1 not in rules]
+
+
+def named(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+def commands(program: str) -> Iterator[list[str]]:
+    """The words of each command of a program that the README writes, in blocks and in code spans."""
+    code = "\n".join(
+        [*re.findall(r"```sh\n(.*?)```", README, re.DOTALL), *re.findall(r"`([^`\n]+)`", README)]
+    )
+    for found in re.finditer(rf"(?:^|\s){program} ([^\n#]*(?:\\\n[^\n#]*)*)", code):
+        yield found[1].replace("\\\n", " ").split()
+
+
+def settings() -> dict[str, object]:
+    return {
+        name.strip("`"): json.loads(value.strip("`")) for name, value, _ in rows(section(README, "Configure"))
+    }
+
+
+def test_the_readme_names_every_setting() -> None:
+    assert list(settings()) == [field.name for field in fields(Config)]
+
+
+def test_the_readme_tells_each_settings_default() -> None:
+    written = settings()
+
+    assert Config.from_context(written) == Config.from_context({"archive_from": written["archive_from"]})
+
+
+def test_the_readme_tells_the_start_that_is_shipped() -> None:
+    shipped = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+
+    assert settings()["archive_from"] == shipped["archive_from"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"`((?:tests|infra|functions)/[\w./]+\.\w+)`", README)))
+)
+def test_a_file_that_the_readme_names_exists(path: str) -> None:
+    assert (ROOT / path).is_file()
+
+
+def test_every_guarantee_names_a_test() -> None:
+    for promise, _, shown_by in rows(section(README, "Guarantees")):
+        assert any(path.startswith("tests/") for path in named(shown_by)), promise
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_link_between_documents_leads_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    for target, _, anchor in (link.partition("#") for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text)):
+        linked = document.parent / target if target else document
+        assert linked.is_file(), target
+        assert not anchor or anchor in anchors(linked), anchor
+
+
+def anchors(document: Path) -> list[str]:
+    """The anchors that GitHub gives a document's headings."""
+    titles = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+def test_the_readme_shows_every_verb() -> None:
+    assert set(VERBS) <= {word for words in commands("call-archive") for word in words[:1]}
+
+
+def test_the_readme_tells_what_every_verb_does() -> None:
+    told = " ".join(cells[0] for cells in rows(section(README, "Operate")))
+
+    assert all(f"call-archive {verb}" in told for verb in VERBS)
+
+
+@pytest.mark.parametrize("words", list(commands("call-archive")), ids=" ".join)
+def test_a_command_that_the_readme_writes_is_one(words: list[str]) -> None:
+    command: click.Command = cli
+    context = click.Context(command)
+    words = list(words)
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        word = words.pop(0)
+        found = command.get_command(context, word)
+        assert found is not None, word
+        command = found
+    known = {option for param in command.params for option in param.opts} | {"--help", "-h"}
+    assert {word for word in words if word.startswith("-")} <= known
+
+
+def test_every_task_is_in_the_readme_and_no_other() -> None:
+    assert {words[0] for words in commands("poe")} == set(PYPROJECT["tool"]["poe"]["tasks"])
+
+
+def test_the_readme_tells_why_each_dependency_is_there() -> None:
+    listed = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]]
+    told = {name for packages, _ in rows(section(README, "Dependencies")) for name in named(packages)}
+
+    assert told == {re.split(r"[\[<>=!~ ]", package)[0] for package in listed}
+
+
+def test_the_cost_is_what_its_parts_add_up_to() -> None:
+    *parts, (_, _, _, together) = rows(section(README, "Cost"))
+
+    for what, units, price, dollars in parts:
+        assert round(float(units) * float(price), 2) == pytest.approx(float(dollars)), what
+    assert sum(float(part[3]) for part in parts) == pytest.approx(float(together))
+
+
+def test_the_readmes_output_has_the_lines_of_the_real_one(capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = Comparison(
+        recordings=0, transcripts=0, size=0, deleted_at_source=0, missing=(), altered=(), extra=()
+    )
+    print_summary(Result(comparison=nothing, calls=0, events=0, deploy_seconds=0, archive_seconds=0))
+    printed = capsys.readouterr().out
+
+    assert labels(README) == labels(printed)
+    assert printed.splitlines()[-1] in README
+
+
+def labels(text: str) -> list[str]:
+    return re.findall(r"^│ (\S[^│]*?) +│", text, re.MULTILINE)
+
+
+def test_the_operators_guide_tells_of_every_event() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions").rglob("*.py"))
+    told = {name.strip("`") for name, *_ in rows(section(OPERATIONS, "Log events"))}
+
+    assert told == set(re.findall(r'\btell\(\s*"(\w+)"', source))
+
+
+def test_the_operators_guide_tells_of_every_metric() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions").rglob("*.py"))
+    told = {name.strip("`") for name, *_ in rows(section(OPERATIONS, "Metrics"))}
+
+    assert told == {*COUNTED.values(), *re.findall(r'\bgauge\(\s*"(\w+)"', source)}
+
+
+def test_the_operators_guide_tells_of_every_alarm() -> None:
+    source = (ROOT / "infra" / "monitoring.py").read_text(encoding="utf-8")
+    stack = (ROOT / "infra" / "stack.py").read_text(encoding="utf-8")
+    told = {name for cells in rows(section(OPERATIONS, "Alarms, and what to do")) for name in named(cells[0])}
+    functions = re.findall(r'watch\.function\("(\w+)"', stack)
+
+    assert told == {
+        *re.findall(r'_alarm\(\s*"(\w+)"', source),
+        *(f"{function}{kind}" for function in functions for kind in ("Errors", "Throttles")),
+        *re.findall(r'watch\.dead_letters\("(\w+)"', stack),
+        *("Consumer-NAME-Dlq", "Consumer-NAME-Waiting"),
+    }
