@@ -96,8 +96,7 @@ def _cursor_in_words(standing: dict[str, Any]) -> str:
 def _as_text(standing: dict[str, Any]) -> str:
     calls, windows = standing["calls"], standing["windows"]
     lines = [
-        (
-            f"listed until  {_cursor_in_words(standing)}",
+        f"listed until  {_cursor_in_words(standing)}",
         f"windows       {windows['open']} still to be listed",
         (
             f"calls         {calls['open']} open, the oldest for {in_words(calls['oldest_open_seconds'])};"
