@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC
@@ -139,7 +140,11 @@ def sha256_of(download: Download) -> str:
 
 
 def _hex(checksum: str) -> str:
-    return base64.b64decode(checksum).hex()
+    """Empty, and so no file's, for a multipart upload's checksum of checksums, which ends in `-` and a number."""
+    try:
+        return base64.b64decode(checksum, validate=True).hex()
+    except binascii.Error:
+        return ""
 
 
 def _trouble(error: ClientError | BotoCoreError) -> RetryableError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from call_archive.calls import LEASE
 
@@ -48,10 +49,11 @@ def revisit(
     """
     grown = min(FIRST_DELAY_SECONDS * float(factor) ** min(quiet, 20), LONGEST_PAUSE_SECONDS)
     wanted = min(grown * (1 - JITTER + 2 * JITTER * jitter), at_latest_seconds)
-    chained = hop < LONGEST_CHAIN
+    # Once the pauses have grown to their longest, a chain would only ask more often.
+    chained = hop < LONGEST_CHAIN and grown < LONGEST_PAUSE_SECONDS
     if chained:
         wanted = min(wanted, LONGEST_DELAY_SECONDS)
-    delay_seconds = max(1, round(max(wanted, retry_after_seconds)))
+    delay_seconds = max(1, round(wanted), ceil(retry_after_seconds))
     due_at = now + timedelta(seconds=delay_seconds)
     if chained and delay_seconds <= LONGEST_DELAY_SECONDS:
         return Revisit(due_at=due_at, next_visit_at=due_at + lease, delay_seconds=delay_seconds, hop=hop + 1)

@@ -40,12 +40,12 @@ class Settings:
         """Reads the environment; ConfigError names every variable that is missing or wrong."""
         read = _Reader(env)
         settings = cls(
-            table_name=read("TABLE_NAME", str),
-            bucket_name=read("BUCKET_NAME", str),
-            fetch_queue_url=read("FETCH_QUEUE_URL", str),
-            windows_queue_url=read("WINDOWS_QUEUE_URL", str),
-            secret_id=read("SECRET_ID", str),
-            provider_url=read("PROVIDER_URL", str),
+            table_name=read("TABLE_NAME", _name),
+            bucket_name=read("BUCKET_NAME", _name),
+            fetch_queue_url=read("FETCH_QUEUE_URL", _name),
+            windows_queue_url=read("WINDOWS_QUEUE_URL", _name),
+            secret_id=read("SECRET_ID", _name),
+            provider_url=read("PROVIDER_URL", _name),
             recording_hosts=read("RECORDING_HOSTS", _words),
             requests_per_second=read("REQUESTS_PER_SECOND", _positive),
             archive_from=read("ARCHIVE_FROM", from_text),
@@ -79,10 +79,16 @@ class _Reader:
         else:
             try:
                 return parse(text)
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 self.mistakes.append(f"{name} is wrong ({error})")
         # Nobody sees this: from_env raises when there are mistakes.
         return cast("T", None)
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise ValueError("it is empty")
+    return text
 
 
 def _positive(text: str) -> float:
@@ -101,7 +107,10 @@ def _days(text: str) -> timedelta:
 
 
 def _count(text: str) -> int:
-    return int(_positive(text))
+    count = int(text)
+    if count < 1:
+        raise ValueError("it must be a whole number from 1")
+    return count
 
 
 def _words(text: str) -> frozenset[str]:

@@ -28,6 +28,8 @@ AVAILABLE, STILL_RECORDING, DELETED = "available", "recording", "deleted"
 MOST_UNFIT_BODIES = 5
 """Served in a row: five tries span over a minute, so one bad answer of a proxy ends nothing."""
 
+TRANSCRIBING = "the provider is still transcribing it"
+
 Outcome: TypeAlias = StoredObject | ArchiveError
 
 
@@ -101,7 +103,11 @@ def after_visit(call: Call, seen: Seen, policy: Policy) -> Call:
     """The call as this visit leaves it. It never takes back what is settled, so it may be applied again
     to a call that another visit changed in between."""
     missing_since = _missing_since(call, seen)
-    given_up = missing_since is not None and seen.now - missing_since >= policy.transcript_grace
+    given_up = (
+        isinstance(seen.trouble, UnknownCallError)
+        and missing_since is not None
+        and seen.now - missing_since >= policy.transcript_grace
+    )
     rows = named_rows(seen.rows)
     files = {}
     for name in {**call.files, **rows}:
@@ -232,6 +238,8 @@ def _after_transcript(
     if row is not None and row.status == DELETED:
         return Transcript(status=TranscriptStatus.NONE, reason="the call was deleted at the provider")
     progress = transcript_progress(row.transcribe if row else None, policy.transcript_failures)
+    if progress is Progress.ABSENT and transcript.reason == TRANSCRIBING:
+        progress = Progress.PENDING  # it was on its way: an answer that leaves it out does not end it
     status, reason = _not_archived(progress, age, policy)
     return Transcript(status=status, reason=reason)
 
@@ -245,9 +253,9 @@ def _not_archived(progress: Progress, age: timedelta, policy: Policy) -> tuple[T
         case Progress.FAILED:
             return TranscriptStatus.FAILED, "the provider could not transcribe it"
         case Progress.PENDING if age >= policy.transcript_deadline:
-            return TranscriptStatus.FAILED, "given up: the provider is still transcribing it"
+            return TranscriptStatus.FAILED, f"given up: {TRANSCRIBING}"
         case Progress.PENDING:
-            return TranscriptStatus.PENDING, "the provider is still transcribing it"
+            return TranscriptStatus.PENDING, TRANSCRIBING
         case Progress.COMPLETED:
             return TranscriptStatus.PENDING, "it waits for its recording"
         case _:

@@ -1,0 +1,150 @@
+from typing import Any
+
+import pytest
+
+from call_archive.calls import Call, FileStatus, RecordingFile, TranscriptStatus, after_listing, unlisted_call
+from tests.unit.factories import (
+    NOW,
+    a_call,
+    a_file,
+    a_row,
+    a_stored_object,
+    a_transcript,
+    an_archived_file,
+    an_unnamed_row,
+    at,
+)
+
+LATER = at(hours=1)
+
+
+def listed(call: Call | None, *rows: Any, again: bool = False) -> Call | None:
+    return after_listing(call, rows, now=LATER, undated=at(minutes=-30), again=again)
+
+
+def listed_anew(call: Call | None, *rows: Any, again: bool = False) -> Call:
+    after = listed(call, *rows, again=again)
+    assert after is not None
+    return after
+
+
+@pytest.mark.parametrize(
+    ("file", "settled", "failed"),
+    [
+        (a_file(), False, False),
+        (a_file(status=FileStatus.DELETED_AT_SOURCE), True, False),
+        (a_file(status=FileStatus.FAILED), True, True),
+        (an_archived_file(), True, False),
+        (an_archived_file(TranscriptStatus.PENDING), False, False),
+        (an_archived_file(TranscriptStatus.ARCHIVED), True, False),
+        (an_archived_file(TranscriptStatus.NONE), True, False),
+        (an_archived_file(TranscriptStatus.FAILED), True, True),
+        (a_file(status=FileStatus.FAILED, transcript=a_transcript(TranscriptStatus.PENDING)), False, True),
+    ],
+)
+def test_a_call_is_settled_when_nothing_in_it_is_owed(
+    file: RecordingFile,
+    settled: bool,  # noqa: FBT001
+    failed: bool,  # noqa: FBT001
+) -> None:
+    call = a_call(a=an_archived_file(TranscriptStatus.NONE), b=file)
+    assert (call.settled, call.failed) == (settled, failed)
+
+
+def test_a_call_asked_for_by_hand_is_open_and_due_at_once() -> None:
+    call = unlisted_call("call-1", now=NOW)
+    assert (call.settled, call.due_at, call.version) == (False, NOW, 0)
+
+
+def test_a_listed_call_is_noted_as_open_and_due_at_once() -> None:
+    call = listed_anew(None, a_row())
+    assert (call.settled, call.due_at, call.first_listed_at) == (False, LATER, LATER)
+
+
+def test_the_tick_gives_the_message_of_a_listed_call_time_to_arrive() -> None:
+    assert listed_anew(None, a_row()).next_visit_at > at(hours=1, minutes=15)
+
+
+def test_a_call_of_several_rows_holds_each_file() -> None:
+    assert set(listed_anew(None, a_row("a.wav"), a_row("b.wav"), a_row("a.wav")).files) == {"a.wav", "b.wav"}
+
+
+def test_a_call_in_progress_has_an_unnamed_part() -> None:
+    call = listed_anew(None, an_unnamed_row(), an_unnamed_row())
+    assert (dict(call.files), len(call.parts), call.settled) == ({}, 1, False)
+
+
+def test_a_call_is_of_the_date_of_its_first_file() -> None:
+    rows = [a_row("b.wav", recorded_at=at(minutes=-1)), a_row("a.wav", recorded_at=at(minutes=-9))]
+    assert listed_anew(None, *rows).recorded_at == at(minutes=-9)
+
+
+def test_a_row_without_a_date_is_of_its_window_s() -> None:
+    assert listed_anew(None, a_row(recorded_at=None)).recorded_at == at(minutes=-30)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [a_call(a=a_file()), a_call(a=an_archived_file(TranscriptStatus.NONE)), a_call(a=a_file(), b=a_file())],
+    ids=["open", "settled", "of more files"],
+)
+def test_rows_that_tell_nothing_new_are_not_noted(call: Call) -> None:
+    assert listed(call, a_row("a.wav")) is None
+
+
+@pytest.mark.parametrize("row", [a_row("b.wav"), an_unnamed_row()], ids=["named", "unnamed"])
+def test_a_new_file_of_a_settled_call_opens_it_again(row: Any) -> None:
+    assert not listed_anew(a_call(a=an_archived_file()), row).settled
+
+
+def test_a_new_file_leaves_what_is_archived_as_it_is() -> None:
+    archived = an_archived_file(TranscriptStatus.ARCHIVED)
+    assert listed_anew(a_call(a=archived), a_row("b.wav")).files["a.wav"] == archived
+
+
+def test_a_new_file_makes_its_call_due_at_once() -> None:
+    assert listed_anew(a_call(a=an_archived_file()), a_row("b.wav")).due_at == LATER
+
+
+def test_an_earlier_file_moves_its_call_s_date() -> None:
+    after = listed_anew(a_call(a=a_file()), a_row("b.wav", recorded_at=at(minutes=-30)))
+    assert after.recorded_at == at(minutes=-30)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        a_file(status=FileStatus.FAILED),
+        an_archived_file(TranscriptStatus.FAILED),
+        an_archived_file(TranscriptStatus.NONE, available_at=at(hours=-46)),
+    ],
+    ids=["failed file", "failed transcript", "no transcript, for less than 48 h"],
+)
+def test_a_second_look_opens_what_was_not_archived(file: RecordingFile) -> None:
+    assert not listed_anew(a_call(a=file), a_row(), again=True).settled
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        a_file(),
+        an_archived_file(TranscriptStatus.ARCHIVED),
+        an_archived_file(TranscriptStatus.PENDING),
+        an_archived_file(TranscriptStatus.NONE, available_at=at(hours=-47)),
+        a_file(status=FileStatus.DELETED_AT_SOURCE),
+    ],
+    ids=["owed", "archived", "pending", "no transcript, for 48 h", "deleted"],
+)
+def test_a_second_look_leaves_the_rest_alone(file: RecordingFile) -> None:
+    assert listed(a_call(a=file), a_row(), again=True) is None
+
+
+def test_a_second_look_keeps_the_recording_of_a_failed_transcript() -> None:
+    file = listed_anew(a_call(a=an_archived_file(TranscriptStatus.FAILED)), a_row(), again=True).files[
+        "a.wav"
+    ]
+    assert (file.status, file.recording) == (FileStatus.ARCHIVED, a_stored_object())
+
+
+def test_a_listed_link_is_never_printed() -> None:
+    assert "https://" not in repr(a_row())

@@ -1,0 +1,343 @@
+"""Listing a window, in virtual time with the models of the adapters."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from call_archive.calls import TranscriptStatus
+from call_archive.errors import RefusedError, RetryableError, StaleTokenError
+from call_archive.messages import WindowMessage
+from call_archive.rows import Page, parse_page
+from call_archive.windows import OwedWindow, Window
+from tests.unit.factories import NOW, a_call, a_file, a_row, a_window, an_archived_file, an_owed_window, at
+from tests.unit.models import ScriptedFile, World, crash
+
+HOUR = a_window()
+LONGEST_CHAIN = 10
+
+
+def a_world(*, calls: int = 5, page_size: int = 2, window: Window = HOUR, **owed: Any) -> World:
+    """A world that owes one window, of calls a minute apart."""
+    files = [
+        ScriptedFile(begins_at=at(minutes=-each), available_at=at(minutes=-each)) for each in range(calls)
+    ]
+    world = World(
+        {f"call-{number}": [file] for number, file in enumerate(files)}, now=NOW, page_size=page_size
+    )
+    world.ledger.windows[window] = an_owed_window(window, **owed)
+    return world
+
+
+def list_once(world: World, window: Window = HOUR, *, hop: int = 0) -> None:
+    world.list_window(WindowMessage(window=window, hop=hop))
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def raise_it() -> None:
+        raise error
+
+    return raise_it
+
+
+def queued_calls(world: World) -> list[str]:
+    return [json.loads(body)["reference_id"] for body, _ in world.fetch_queue.sent]
+
+
+def queued_windows(world: World) -> list[WindowMessage]:
+    return [WindowMessage.from_json(body) for body, _ in world.windows_queue.sent]
+
+
+def noted(world: World, window: Window = HOUR) -> OwedWindow:
+    return world.ledger.windows[window]
+
+
+# Pages
+
+
+def test_every_row_of_every_page_is_noted_and_queued() -> None:
+    world = a_world(calls=5)
+    list_once(world)
+    assert set(world.ledger.calls) == set(queued_calls(world)) == {f"call-{each}" for each in range(5)}
+
+
+def test_a_listed_window_is_not_owed_any_more() -> None:
+    world = a_world()
+    list_once(world)
+    assert world.ledger.windows == {}
+
+
+def test_each_call_is_noted_before_it_is_queued() -> None:
+    world = a_world(calls=1)
+    list_once(world)
+    assert world.steps.taken == [
+        "provider.first_page",
+        "ledger.write",
+        "fetch_queue.send",
+        "ledger.finish_window",
+    ]
+
+
+def test_a_window_without_calls_is_finished() -> None:
+    world = a_world(calls=0)
+    list_once(world)
+    assert (world.ledger.windows, world.fetch_queue.sent) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    "end", [{"token": None}, {"token": ""}, {}, {"token": 7}], ids=["null", "empty", "absent", "no text"]
+)
+def test_a_page_without_a_token_is_the_last(end: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    world = a_world(calls=0)
+    monkeypatch.setattr(world.provider, "first_page", lambda _: parse_page({"call_recordings": [], **end}))
+    list_once(world)
+    assert world.steps.taken == ["ledger.finish_window"]
+
+
+@pytest.mark.parametrize("tokens", [["t", "t"], ["t", "u", "t"]])
+def test_a_token_that_was_there_before_ends_the_list(
+    tokens: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = a_world(calls=0)
+    coming = iter(tokens)
+
+    def page(_: object) -> Page:
+        return Page(rows=(), token=next(coming), unreadable=0)
+
+    monkeypatch.setattr(world.provider, "first_page", page)
+    monkeypatch.setattr(world.provider, "next_page", page)
+    list_once(world)
+    assert (list(coming), world.ledger.windows) == ([], {})
+
+
+def test_rows_without_an_id_are_told_and_hold_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = a_world(calls=0)
+    page = Page(rows=(a_row(),), token=None, unreadable=2)
+    monkeypatch.setattr(world.provider, "first_page", lambda _: page)
+    list_once(world)
+    assert (world.told_of("row_unreadable")[0]["rows"], set(world.ledger.calls)) == (2, {"call-1"})
+
+
+# What is known already
+
+
+def test_a_window_listed_twice_queues_its_calls_once() -> None:
+    world = a_world(calls=3)
+    for _ in range(2):
+        world.ledger.windows[HOUR] = an_owed_window(HOUR)
+        list_once(world)
+    assert len(queued_calls(world)) == 3
+
+
+def test_a_call_that_a_rival_notes_in_between_is_neither_lost_nor_queued_twice() -> None:
+    world = a_world(calls=1)
+    rival = replace(a_call(a=a_file()), reference_id="call-0", version=1)
+    world.steps.interrupt("ledger.write", lambda: world.ledger.calls.update({"call-0": rival}))
+    list_once(world)
+    assert (world.ledger.calls["call-0"], world.fetch_queue.sent) == (rival, [])
+
+
+def test_a_new_file_is_noted_on_top_of_what_a_rival_wrote() -> None:
+    world = a_world(calls=1)
+    rival = replace(a_call(b=a_file()), reference_id="call-0", version=1)
+    world.steps.interrupt("ledger.write", lambda: world.ledger.calls.update({"call-0": rival}))
+    list_once(world)
+    assert (set(world.ledger.calls["call-0"].files), queued_calls(world)) == ({"a.wav", "b.wav"}, ["call-0"])
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_only_a_window_that_looks_again_opens_what_ended_without_a_transcript(again: bool) -> None:  # noqa: FBT001
+    window = a_window(again=again)
+    world = a_world(calls=1, window=window)
+    settled = replace(a_call(a=an_archived_file(TranscriptStatus.NONE)), reference_id="call-0", version=1)
+    world.ledger.calls["call-0"] = settled
+    list_once(world, window)
+    assert world.ledger.calls["call-0"].settled is not again
+
+
+@pytest.mark.parametrize("owed", [{"due_at": at(seconds=1)}, None], ids=["not due", "finished"])
+def test_a_duplicate_asks_the_provider_nothing(owed: dict[str, Any] | None) -> None:
+    world = a_world(**owed or {})
+    if owed is None:
+        world.ledger.windows.clear()
+    list_once(world)
+    assert world.steps.taken == []
+
+
+# Time that runs out, tokens that go stale
+
+
+def short_of_time() -> World:
+    world = a_world(calls=5)
+    world.seconds_left = 59
+    return world
+
+
+def test_a_window_that_takes_too_long_is_halved() -> None:
+    world = short_of_time()
+    list_once(world)
+    assert set(world.ledger.windows) == set(HOUR.halves() or ())
+
+
+def test_the_halves_are_noted_before_the_window_is_finished() -> None:
+    world = short_of_time()
+    list_once(world)
+    assert world.steps.taken[-4:] == [
+        "ledger.owe_windows",
+        "ledger.finish_window",
+        "windows_queue.send",
+        "windows_queue.send",
+    ]
+
+
+def test_what_was_listed_before_a_window_was_halved_is_kept() -> None:
+    world = short_of_time()
+    list_once(world)
+    assert len(queued_calls(world)) == 2
+
+
+def test_the_halves_are_queued_one_hop_on() -> None:
+    world = short_of_time()
+    list_once(world, hop=3)
+    assert [(message.window, message.hop) for message in queued_windows(world)] == [
+        (half, 4) for half in HOUR.halves() or ()
+    ]
+
+
+def test_halves_at_the_end_of_a_chain_wait_for_the_tick() -> None:
+    world = short_of_time()
+    list_once(world, hop=LONGEST_CHAIN)
+    assert (len(world.ledger.windows), world.windows_queue.sent) == (2, [])
+
+
+def test_one_second_that_takes_too_long_stays_owed() -> None:
+    second = a_window(seconds=1)
+    world = a_world(calls=1, page_size=1, window=second)
+    world.provider.calls["call-x"] = world.provider.calls["call-0"]
+    world.seconds_left = 59
+    list_once(world, second)
+    assert (set(world.ledger.windows), noted(world, second).attempts) == ({second}, 1)
+
+
+def test_a_window_is_halved_until_it_fits() -> None:
+    world = a_world(calls=60, page_size=10)
+    world.windows_queue.send([WindowMessage(window=HOUR)])
+    world.seconds_left = 59
+    world.run(at(hours=12))
+    assert set(world.ledger.calls) == set(world.provider.calls)
+
+
+def test_a_stale_token_lists_the_window_from_its_start() -> None:
+    world = a_world(calls=5)
+    world.steps.interrupt("provider.next_page", raising(StaleTokenError("stale")))
+    list_once(world)
+    assert (
+        len(world.ledger.calls),
+        world.ledger.windows,
+        world.steps.taken.count("provider.first_page"),
+    ) == (
+        5,
+        {},
+        2,
+    )
+
+
+def test_a_second_stale_token_halves_the_window() -> None:
+    world = a_world(calls=5)
+    world.steps.interrupt("provider.next_page", *[raising(StaleTokenError("stale"))] * 2)
+    list_once(world)
+    assert set(world.ledger.windows) == set(HOUR.halves() or ())
+
+
+# Trouble
+
+
+def test_trouble_is_noted_with_its_reason_and_planned_again() -> None:
+    world = a_world()
+    world.steps.interrupt("provider.first_page", raising(RetryableError("the provider answered 503")))
+    list_once(world)
+    owed = noted(world)
+    assert (owed.last_error, owed.attempts, owed.refused, owed.due_at > NOW) == (
+        "the provider answered 503",
+        1,
+        False,
+        True,
+    )
+
+
+def test_a_message_brings_a_window_in_trouble_back_when_it_is_due() -> None:
+    world = a_world()
+    world.steps.interrupt("provider.first_page", raising(RetryableError("503", retry_after_seconds=70)))
+    list_once(world, hop=2)
+    assert (world.windows_queue.sent[0][1], queued_windows(world)) == (
+        70,
+        [WindowMessage(window=HOUR, hop=3)],
+    )
+
+
+def test_a_window_in_trouble_is_listed_once_it_is_over() -> None:
+    world = a_world(calls=3)
+    world.steps.interrupt("provider.first_page", *[raising(RetryableError("503"))] * 5)
+    world.windows_queue.send([WindowMessage(window=HOUR)])
+    world.run(at(hours=1), ticks=False)
+    assert (len(world.ledger.calls), world.ledger.windows) == (3, {})
+
+
+def test_each_attempt_waits_longer() -> None:
+    world = a_world()
+    world.steps.interrupt("provider.first_page", *[raising(RetryableError("503"))] * 5)
+    world.windows_queue.send([WindowMessage(window=HOUR)])
+    world.run(at(hours=1), ticks=False)
+    delays = [delay for _, delay in world.windows_queue.sent]
+    assert delays == sorted(set(delays))
+
+
+def test_trouble_at_the_end_of_a_chain_waits_for_the_tick() -> None:
+    world = a_world()
+    world.steps.interrupt("provider.first_page", raising(RetryableError("503")))
+    list_once(world, hop=LONGEST_CHAIN)
+    assert (world.windows_queue.sent, noted(world).next_visit_at) == ([], noted(world).due_at)
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [(RefusedError("401: put the right key into the secret"), True), (RetryableError("503"), False)],
+)
+def test_a_window_that_the_provider_refuses_is_marked_for_an_operator(
+    error: RetryableError,
+    refused: bool,  # noqa: FBT001
+) -> None:
+    world = a_world(refused=not refused)
+    world.steps.interrupt("provider.first_page", raising(error))
+    list_once(world)
+    assert (noted(world).refused, noted(world).last_error) == (refused, str(error))
+
+
+def test_trouble_is_told_with_its_window_and_reason() -> None:
+    world = a_world()
+    world.steps.interrupt("provider.first_page", raising(RetryableError("503")))
+    list_once(world)
+    assert world.told_of("window_postponed") == [
+        {"start": "2026-03-01T11:00:01", "end": "2026-03-01T12:00:00", "attempts": 1, "reason": "503"}
+    ]
+
+
+def test_a_queue_that_takes_no_visits_postpones_the_window() -> None:
+    world = a_world()
+    world.steps.interrupt("fetch_queue.send", raising(RetryableError("the queue would not take 1 messages")))
+    list_once(world)
+    assert HOUR in world.ledger.windows
+
+
+@pytest.mark.parametrize(
+    "step", ["provider.first_page", "ledger.write", "fetch_queue.send", "ledger.finish_window"]
+)
+def test_a_crash_anywhere_loses_no_call(step: str) -> None:
+    world = a_world(calls=3)
+    world.windows_queue.send([WindowMessage(window=HOUR)])
+    world.steps.interrupt(step, crash)
+    world.run(at(hours=2))
+    assert all(call.settled for call in world.ledger.calls.values())
+    assert len(world.ledger.calls) == 3

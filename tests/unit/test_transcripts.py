@@ -1,0 +1,69 @@
+import json
+from typing import Any
+
+import pytest
+
+from call_archive.keys import Origin
+from call_archive.transcripts import Progress, transcript_document, transcript_progress
+from tests.unit.factories import NOW, transcribe
+
+FAILURES = frozenset({"failed", "no_speech"})
+ORIGIN = Origin(reference_id="call-1", file_name="a.wav", recorded_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("said", "progress"),
+    [
+        (None, Progress.ABSENT),
+        ({}, Progress.ABSENT),
+        ({"transcription": None}, Progress.ABSENT),
+        ({"transcription": []}, Progress.ABSENT),
+        (transcribe("completed"), Progress.COMPLETED),
+        (transcribe("Completed"), Progress.COMPLETED),
+        ({"transcription": [{"status": "completed", "result": []}]}, Progress.COMPLETED),
+        ({"transcription": [{"status": "completed", "result": None}]}, Progress.COMPLETED),
+        ({"transcription": {"status": "completed"}}, Progress.COMPLETED),
+        (transcribe("completed", "completed"), Progress.COMPLETED),
+        (transcribe("completed", "failed"), Progress.COMPLETED),
+        (transcribe("completed", "in progress"), Progress.PENDING),
+        (transcribe("failed", "in progress"), Progress.PENDING),
+        (transcribe("in progress"), Progress.PENDING),
+        (transcribe("never heard of"), Progress.PENDING),
+        (transcribe(None), Progress.PENDING),
+        (transcribe(7), Progress.PENDING),
+        ({"transcription": [{}]}, Progress.PENDING),
+        ({"transcription": ["completed"]}, Progress.PENDING),
+        ({"transcription": "completed"}, Progress.PENDING),
+        (transcribe("failed"), Progress.FAILED),
+        (transcribe("NO_SPEECH"), Progress.FAILED),
+        (transcribe("failed", "no_speech"), Progress.FAILED),
+    ],
+)
+def test_progress_is_read_from_every_entry(said: dict[str, Any] | None, progress: Progress) -> None:
+    assert transcript_progress(said, FAILURES) is progress
+
+
+def test_a_document_holds_what_the_provider_said_verbatim() -> None:
+    said = {"transcription": [{"status": "completed", "result": [{"text": "grüß Gott"}]}], "unheard_of": 1}
+    assert json.loads(transcript_document(ORIGIN, said))["transcribe"] == said
+
+
+def test_a_document_names_its_recording() -> None:
+    document = json.loads(transcript_document(ORIGIN, transcribe("completed")))
+    del document["transcribe"]
+    assert document == {
+        "reference_id": "call-1",
+        "file_name": "a.wav",
+        "recorded_at": "2026-03-01T12:00:00Z",
+        "recording_key": ORIGIN.recording_key,
+    }
+
+
+def test_the_same_transcript_gives_the_same_bytes() -> None:
+    first, second = (transcript_document(ORIGIN, transcribe("completed")) for _ in range(2))
+    assert first == second
+
+
+def test_half_a_surrogate_pair_is_kept_as_the_escape_it_came_as() -> None:
+    said = json.loads(r'{"transcription": [{"text": "\ud83d"}]}')
+    assert json.loads(transcript_document(ORIGIN, said))["transcribe"] == said

@@ -1,0 +1,498 @@
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from call_archive.calls import Call, FileStatus, RecordingFile, Row, TranscriptStatus, unlisted_call
+from call_archive.errors import (
+    ArchiveError,
+    PermanentError,
+    RefusedError,
+    RetryableError,
+    UnfitBodyError,
+    UnknownCallError,
+)
+from call_archive.revisits import Revisit
+from call_archive.visits import (
+    Outcome,
+    Policy,
+    Seen,
+    after_visit,
+    next_visit,
+    recordings_owed,
+    transcripts_owed,
+)
+from tests.unit.factories import (
+    NOW,
+    a_call,
+    a_file,
+    a_row,
+    a_stored_object,
+    a_transcript,
+    an_archived_file,
+    an_unnamed_row,
+    at,
+    transcribe,
+)
+
+POLICY = Policy()
+ARCHIVED, FAILED, RECORDING = FileStatus.ARCHIVED, FileStatus.FAILED, FileStatus.RECORDING
+DELETED = FileStatus.DELETED_AT_SOURCE
+NOW_AND_THEN = RetryableError("the provider answered 503")
+EXPIRED = RetryableError("the recording's link has expired (403)")
+UNFIT = UnfitBodyError("the recording is not a WAVE file")
+FORBIDDEN = PermanentError("the link points where we must not go")
+UNKNOWN = UnknownCallError("the provider does not know this call (404)")
+
+
+def seen(
+    *rows: Row,
+    now: datetime = NOW,
+    trouble: ArchiveError | None = None,
+    recordings: Mapping[str, Outcome] | None = None,
+    transcripts: Mapping[str, Outcome] | None = None,
+) -> Seen:
+    return Seen(
+        now=now, rows=rows, trouble=trouble, recordings=recordings or {}, transcripts=transcripts or {}
+    )
+
+
+def visited(call: Call, *rows: Row, **parts: Any) -> Call:
+    return after_visit(call, seen(*rows, **parts), POLICY)
+
+
+def file_after(file: RecordingFile, *rows: Row, **parts: Any) -> RecordingFile:
+    return visited(a_call(a=file), *rows, **parts).files["a.wav"]
+
+
+def transcript_after(file: RecordingFile, *rows: Row, **parts: Any) -> tuple[TranscriptStatus, str | None]:
+    transcript = file_after(file, *rows, **parts).transcript
+    assert transcript is not None
+    return transcript.status, transcript.reason
+
+
+# What becomes of a file
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "reason"),
+    [
+        (seen(a_row(status="recording", url=None)), RECORDING, "the call is still being recorded"),
+        (seen(a_row(url=None)), RECORDING, "available at the provider, but without a link yet"),
+        (seen(a_row(status="lost")), RECORDING, "the provider gives it an unknown status, 'lost'"),
+        (seen(a_row(status="")), RECORDING, "the provider gives it an unknown status, ''"),
+        (seen(a_row("b.wav")), RECORDING, "the provider lists no such file for this call"),
+        (seen(), RECORDING, "the provider lists no such file for this call"),
+        (seen(trouble=NOW_AND_THEN), RECORDING, str(NOW_AND_THEN)),
+        (seen(trouble=RefusedError("401")), RECORDING, "401"),
+        (seen(trouble=UNKNOWN), RECORDING, str(UNKNOWN)),
+        (seen(a_row(), recordings={"a.wav": a_stored_object()}), ARCHIVED, None),
+        (seen(a_row(), recordings={"a.wav": EXPIRED}), RECORDING, str(EXPIRED)),
+        (seen(a_row(), recordings={"a.wav": UNFIT}), RECORDING, str(UNFIT)),
+        (seen(a_row(), recordings={"a.wav": FORBIDDEN}), FAILED, str(FORBIDDEN)),
+        (seen(a_row(status="deleted")), DELETED, "deleted at the provider before it was archived"),
+    ],
+)
+def test_what_a_visit_sees_decides_what_becomes_of_a_file(
+    what: Seen, status: FileStatus, reason: str | None
+) -> None:
+    file = after_visit(a_call(a=a_file()), what, POLICY).files["a.wav"]
+    assert (file.status, file.reason) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        seen(now=at(days=7)),
+        seen(a_row(status="recording"), now=at(days=7)),
+        seen(a_row(status="lost"), now=at(days=7)),
+        seen(a_row(url=None), now=at(days=7)),
+        seen(trouble=NOW_AND_THEN, now=at(days=7)),
+        seen(a_row(), recordings={"a.wav": EXPIRED}, now=at(days=7)),
+        seen(a_row(), recordings={"a.wav": UNFIT}, now=at(days=7)),
+    ],
+)
+def test_a_file_that_is_not_archived_after_seven_days_is_given_up(what: Seen) -> None:
+    file = after_visit(a_call(a=a_file()), what, POLICY).files["a.wav"]
+    assert (file.status, (file.reason or "")[:10]) == (FAILED, "given up: ")
+
+
+def test_a_file_is_not_given_up_a_second_before_seven_days() -> None:
+    assert file_after(a_file(), trouble=NOW_AND_THEN, now=at(days=7, seconds=-1)).status is RECORDING
+
+
+def test_a_file_archived_at_the_last_moment_is_archived() -> None:
+    file = file_after(a_file(), a_row(), recordings={"a.wav": a_stored_object()}, now=at(days=8))
+    assert file.status is ARCHIVED
+
+
+def test_an_archived_file_knows_its_object() -> None:
+    assert (
+        file_after(a_file(), a_row(), recordings={"a.wav": a_stored_object()}).recording == a_stored_object()
+    )
+
+
+@pytest.mark.parametrize(("bodies", "status"), [(4, RECORDING), (5, FAILED), (6, FAILED)])
+def test_the_fifth_unfit_body_fails_a_file(bodies: int, status: FileStatus) -> None:
+    call = a_call(a=a_file())
+    for _ in range(bodies):
+        call = visited(call, a_row(), recordings={"a.wav": UNFIT})
+    assert (call.files["a.wav"].status, call.files["a.wav"].reason) == (status, str(UNFIT))
+
+
+def test_a_file_that_the_ledger_did_not_know_is_noted() -> None:
+    assert set(visited(a_call(a=a_file()), a_row("a.wav"), a_row("b.wav")).files) == {"a.wav", "b.wav"}
+
+
+def test_of_two_rows_of_one_file_the_one_with_a_link_counts() -> None:
+    rows = [a_row(url=None), a_row(), a_row(url=None)]
+    assert [row.url for row in recordings_owed(a_call(), rows)] == [a_row().url]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        seen(),
+        seen(a_row(status="deleted")),
+        seen(a_row(status="recording")),
+        seen(a_row(status="lost")),
+        seen(trouble=UNKNOWN, now=at(days=30)),
+        seen(trouble=NOW_AND_THEN, now=at(days=30)),
+        seen(a_row(), recordings={"a.wav": FORBIDDEN}, transcripts={"a.wav": FORBIDDEN}),
+        seen(a_row(), recordings={"a.wav": a_stored_object(version_id="v2")}),
+        seen(a_row(), transcripts={"a.wav": a_stored_object(version_id="v2")}),
+    ],
+)
+def test_what_is_archived_is_never_taken_back(what: Seen) -> None:
+    archived = an_archived_file(TranscriptStatus.ARCHIVED)
+    assert after_visit(a_call(a=archived), what, POLICY).files["a.wav"] == archived
+
+
+@pytest.mark.parametrize("status", [DELETED, FAILED])
+def test_what_is_terminal_stays_so(status: FileStatus) -> None:
+    file = a_file(status=status, reason="because")
+    assert file_after(file, a_row(), recordings={"a.wav": a_stored_object()}) == file
+
+
+# What is owed
+
+
+@pytest.mark.parametrize(
+    ("file", "row", "owed"),
+    [
+        (a_file(), a_row(), True),
+        (a_file(), a_row(url=None), False),
+        (a_file(), a_row(status="recording"), False),
+        (a_file(), a_row(status="deleted"), False),
+        (a_file(), a_row(status="lost"), False),
+        (an_archived_file(), a_row(), False),
+        (a_file(status=FAILED), a_row(), False),
+        (a_file(status=DELETED), a_row(), False),
+        (a_file(), an_unnamed_row(), False),
+    ],
+)
+def test_a_recording_is_owed_once_it_can_be_downloaded(
+    file: RecordingFile,
+    row: Row,
+    owed: bool,  # noqa: FBT001
+) -> None:
+    assert recordings_owed(a_call(a=file), [row]) == ([row] if owed else [])
+
+
+def test_a_file_that_the_ledger_does_not_know_is_owed() -> None:
+    assert recordings_owed(a_call(), [a_row()]) == [a_row()]
+
+
+@pytest.mark.parametrize(
+    ("file", "row", "recordings", "owed"),
+    [
+        (a_file(), a_row(), {"a.wav": a_stored_object()}, True),
+        (a_file(), a_row(), {"a.wav": EXPIRED}, False),
+        (a_file(), a_row(), {}, False),
+        (an_archived_file(), a_row(), {}, True),
+        (an_archived_file(TranscriptStatus.PENDING), a_row(), {}, True),
+        (an_archived_file(TranscriptStatus.ARCHIVED), a_row(), {}, False),
+        (an_archived_file(TranscriptStatus.NONE), a_row(), {}, False),
+        (an_archived_file(TranscriptStatus.FAILED), a_row(), {}, False),
+        (a_file(status=FAILED), a_row(), {}, True),
+        (a_file(status=DELETED), a_row(), {}, False),
+        (an_archived_file(), a_row(status="deleted"), {}, False),
+    ],
+)
+def test_a_transcript_is_owed_once_its_recording_came_first(
+    file: RecordingFile,
+    row: Row,
+    recordings: Mapping[str, Outcome],
+    owed: bool,  # noqa: FBT001
+) -> None:
+    rows = [replace(row, transcribe=transcribe("completed"))]
+    assert bool(transcripts_owed(a_call(a=file), rows, recordings, POLICY)) is owed
+
+
+@pytest.mark.parametrize("said", [None, transcribe(), transcribe("in progress"), transcribe("failed")])
+def test_a_transcript_that_is_not_completed_is_not_owed(said: Any) -> None:
+    assert transcripts_owed(a_call(a=an_archived_file()), [a_row(transcribe=said)], {}, POLICY) == []
+
+
+# What becomes of a transcript
+
+PENDING, NONE = TranscriptStatus.PENDING, TranscriptStatus.NONE
+COMPLETED_ROW = a_row(transcribe=transcribe("completed"))
+
+
+@pytest.mark.parametrize(
+    ("row", "age", "status", "reason"),
+    [
+        (a_row(), timedelta(0), PENDING, "the provider has none yet"),
+        (a_row(), timedelta(minutes=10, seconds=-1), PENDING, "the provider has none yet"),
+        (a_row(), timedelta(minutes=10), NONE, "the provider made none"),
+        (a_row(transcribe=transcribe()), timedelta(minutes=10), NONE, "the provider made none"),
+        (
+            a_row(transcribe=transcribe("in progress")),
+            timedelta(hours=24, seconds=-1),
+            PENDING,
+            "the provider is still transcribing it",
+        ),
+        (
+            a_row(transcribe=transcribe("in progress")),
+            timedelta(hours=24),
+            TranscriptStatus.FAILED,
+            "given up: the provider is still transcribing it",
+        ),
+        (
+            a_row(transcribe=transcribe("completed", "in progress")),
+            timedelta(hours=1),
+            PENDING,
+            "the provider is still transcribing it",
+        ),
+        (
+            a_row(transcribe=transcribe("failed")),
+            timedelta(0),
+            TranscriptStatus.FAILED,
+            "the provider could not transcribe it",
+        ),
+        (a_row(status="deleted"), timedelta(0), NONE, "the call was deleted at the provider"),
+    ],
+)
+def test_what_a_visit_sees_decides_what_becomes_of_a_transcript(
+    row: Row, age: timedelta, status: TranscriptStatus, reason: str
+) -> None:
+    file = an_archived_file(TranscriptStatus.PENDING)
+    assert transcript_after(file, row, now=NOW + age) == (status, reason)
+
+
+def test_a_completed_transcript_is_archived() -> None:
+    file = an_archived_file(TranscriptStatus.PENDING)
+    transcript = file_after(file, COMPLETED_ROW, transcripts={"a.wav": a_stored_object()}).transcript
+    assert transcript == a_transcript(TranscriptStatus.ARCHIVED, stored=a_stored_object())
+
+
+def test_a_completed_transcript_with_an_empty_result_is_owed() -> None:
+    row = a_row(transcribe={"transcription": [{"status": "completed", "result": []}]})
+    assert transcripts_owed(a_call(a=an_archived_file(PENDING)), [row], {}, POLICY) == [row]
+
+
+def test_a_transcript_that_was_archived_late_is_archived() -> None:
+    status, _ = transcript_after(
+        an_archived_file(PENDING), COMPLETED_ROW, transcripts={"a.wav": a_stored_object()}, now=at(days=30)
+    )
+    assert status is TranscriptStatus.ARCHIVED
+
+
+def test_a_completed_transcript_waits_for_its_recording_however_long() -> None:
+    file = a_file(available_at=NOW)
+    status, reason = transcript_after(file, COMPLETED_ROW, recordings={"a.wav": EXPIRED}, now=at(days=6))
+    assert (status, reason) == (PENDING, "it waits for its recording")
+
+
+@pytest.mark.parametrize(
+    ("parts", "status", "reason"),
+    [
+        ({"trouble": NOW_AND_THEN}, PENDING, str(NOW_AND_THEN)),
+        ({"trouble": NOW_AND_THEN, "now": at(days=2)}, PENDING, str(NOW_AND_THEN)),
+        (
+            {"trouble": NOW_AND_THEN, "now": at(days=7)},
+            TranscriptStatus.FAILED,
+            f"given up: {NOW_AND_THEN}",
+        ),
+        ({"trouble": UNKNOWN}, PENDING, str(UNKNOWN)),
+        ({"transcripts": {"a.wav": NOW_AND_THEN}}, PENDING, str(NOW_AND_THEN)),
+        ({"transcripts": {"a.wav": FORBIDDEN}}, TranscriptStatus.FAILED, str(FORBIDDEN)),
+    ],
+)
+def test_trouble_keeps_a_transcript_pending_until_it_is_given_up(
+    parts: dict[str, Any], status: TranscriptStatus, reason: str
+) -> None:
+    rows = () if "trouble" in parts else (COMPLETED_ROW,)
+    assert transcript_after(an_archived_file(PENDING), *rows, **parts) == (status, reason)
+
+
+def test_nothing_is_said_of_a_transcript_before_its_file_is_available() -> None:
+    assert file_after(a_file(), a_row(status="recording"), now=at(hours=1)).transcript is None
+
+
+def test_a_transcript_s_grace_runs_from_when_its_file_became_available() -> None:
+    call = visited(a_call(a=a_file()), a_row(url=None), now=at(hours=5))
+    call = visited(call, a_row(), recordings={"a.wav": a_stored_object()}, now=at(hours=5, minutes=9))
+    assert call.files["a.wav"].transcript == a_transcript(PENDING, reason="the provider has none yet")
+
+
+def test_a_failed_file_s_transcript_is_still_waited_for() -> None:
+    call = visited(a_call(a=a_file()), a_row(), recordings={"a.wav": FORBIDDEN})
+    assert (call.files["a.wav"].status, call.settled) == (FAILED, False)
+
+
+def test_a_row_that_vanishes_for_a_moment_does_not_end_a_transcript_that_was_on_its_way() -> None:
+    call = visited(
+        a_call(a=an_archived_file(PENDING)), a_row(transcribe=transcribe("in progress")), now=at(hours=1)
+    )
+    assert not visited(call, now=at(hours=1, seconds=30)).settled
+
+
+# What becomes of an unnamed row
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (an_unnamed_row(), "the call is still being recorded"),
+        (an_unnamed_row(status="available"), "available at the provider, but without a file name yet"),
+        (an_unnamed_row(status="lost"), "the provider gives it an unknown status, 'lost'"),
+    ],
+)
+def test_a_call_stays_open_while_a_row_has_no_name(row: Row, reason: str) -> None:
+    call = visited(unlisted_call("call-1", now=NOW), row)
+    assert (call.settled, [part.reason for part in call.parts]) == (False, [reason])
+
+
+def test_an_unnamed_part_ends_once_every_row_has_a_name() -> None:
+    call = visited(unlisted_call("call-1", now=NOW), a_row(), recordings={"a.wav": a_stored_object()})
+    assert (call.unnamed, list(call.files)) == (None, ["a.wav"])
+
+
+def test_an_unnamed_row_beside_a_named_one_keeps_the_call_open() -> None:
+    archived = a_call(a=an_archived_file(TranscriptStatus.ARCHIVED))
+    assert not visited(archived, a_row(), an_unnamed_row()).settled
+
+
+def test_an_empty_answer_ends_no_unnamed_part() -> None:
+    assert not visited(unlisted_call("call-1", now=NOW)).settled
+
+
+def test_an_unnamed_row_that_was_deleted_is_settled() -> None:
+    call = visited(unlisted_call("call-1", now=NOW), an_unnamed_row(status="deleted"))
+    assert (call.settled, call.failed) == (True, False)
+
+
+# A call that the provider does not know
+
+
+def unknown_for(*minutes: float, call: Call) -> Call:
+    for each in minutes:
+        call = visited(call, trouble=UNKNOWN, now=at(minutes=each))
+    return call
+
+
+@pytest.mark.parametrize(
+    ("minutes", "failed"), [((0,), False), ((0, 9.9), False), ((0, 10), True), ((99,), False)]
+)
+def test_an_unknown_call_is_asked_for_during_its_grace(minutes: tuple[float, ...], failed: bool) -> None:  # noqa: FBT001
+    assert unknown_for(*minutes, call=a_call(a=a_file())).failed is failed
+
+
+def test_an_unknown_call_asked_for_by_hand_fails_after_its_grace() -> None:
+    assert unknown_for(0, 10, call=unlisted_call("call-1", now=NOW)).failed
+
+
+def test_the_grace_of_an_unknown_call_begins_anew_once_it_was_known() -> None:
+    call = unknown_for(0, call=a_call(a=a_file()))
+    call = visited(call, a_row(url=None), now=at(minutes=5))
+    assert not unknown_for(11, call=call).failed
+
+
+def test_an_outage_after_an_unknown_answer_gives_nothing_up() -> None:
+    call = unknown_for(0, call=a_call(a=a_file()))
+    assert not visited(call, trouble=NOW_AND_THEN, now=at(minutes=10)).failed
+
+
+def test_a_call_that_vanished_fails_what_was_pending_and_keeps_what_is_archived() -> None:
+    file = unknown_for(0, 10, call=a_call(a=an_archived_file(PENDING))).files["a.wav"]
+    assert (file.status, file.transcript and file.transcript.status) == (ARCHIVED, TranscriptStatus.FAILED)
+
+
+# The call as a whole
+
+
+def test_a_visit_applied_to_a_call_that_another_visit_changed_keeps_both_results() -> None:
+    before = a_call(a=a_file(), b=a_file())
+    first = visited(before, a_row("a.wav"), a_row("b.wav"), recordings={"a.wav": a_stored_object(key="a")})
+    both = visited(
+        first,
+        a_row("a.wav"),
+        a_row("b.wav"),
+        recordings={"a.wav": EXPIRED, "b.wav": a_stored_object(key="b")},
+    )
+    assert [file.recording for file in both.files.values()] == [
+        a_stored_object(key="a"),
+        a_stored_object(key="b"),
+    ]
+
+
+def test_a_visit_that_changed_nothing_is_quiet() -> None:
+    call = a_call(a=a_file())
+    for _ in range(3):
+        call = visited(call, a_row(status="recording"))
+    assert (call.visits, call.quiet_visits) == (3, 3)
+
+
+def test_a_visit_that_changed_something_is_not_quiet() -> None:
+    call = visited(a_call(a=a_file()), a_row(status="recording"))
+    assert visited(call, a_row(), recordings={"a.wav": a_stored_object()}).quiet_visits == 0
+
+
+def test_the_last_error_is_kept_until_a_visit_has_none() -> None:
+    failed = visited(a_call(a=a_file()), trouble=NOW_AND_THEN)
+    assert (failed.last_error, visited(failed, a_row()).last_error) == (str(NOW_AND_THEN), None)
+
+
+def test_a_call_moves_to_the_date_of_an_earlier_file() -> None:
+    assert visited(a_call(), a_row(recorded_at=at(days=-1))).recorded_at == at(days=-1)
+
+
+def test_the_date_of_a_known_file_never_changes() -> None:
+    assert file_after(a_file(), a_row(recorded_at=at(days=-1))).recorded_at == at(minutes=-5)
+
+
+# The next visit
+
+
+def planned(call: Call, *rows: Row, **parts: Any) -> Revisit:
+    what = seen(*rows, **parts)
+    return next_visit(after_visit(call, what, POLICY), what, POLICY, hop=0, jitter=0.5)
+
+
+def test_the_longest_pause_that_was_asked_for_is_kept() -> None:
+    outcomes = {
+        "a.wav": RetryableError("429", retry_after_seconds=30),
+        "b.wav": RetryableError("503", retry_after_seconds=90),
+    }
+    plan = planned(a_call(a=a_file(), b=a_file()), a_row("a.wav"), a_row("b.wav"), recordings=outcomes)
+    assert plan.due_at >= at(seconds=90)
+
+
+def test_an_absent_transcript_is_looked_for_at_the_end_of_its_grace() -> None:
+    call, dues = a_call(a=an_archived_file(PENDING)), [NOW]
+    while dues[-1] < at(minutes=10):
+        dues.append(planned(call, a_row(), now=dues[-1]).due_at)
+        call = visited(call, a_row(), now=dues[-1])
+    assert (dues[-1], call.settled, len(dues) <= 7) == (at(minutes=10), True, True)
+
+
+def test_a_call_in_progress_is_not_held_to_the_grace_of_a_transcript() -> None:
+    call = a_call(a=an_archived_file(PENDING), b=a_file())
+    for _ in range(9):
+        call = visited(call, a_row("a.wav"), a_row("b.wav", status="recording"))
+    plan = planned(call, a_row("a.wav"), a_row("b.wav", status="recording"))
+    assert plan.due_at > at(minutes=10)
