@@ -43,6 +43,7 @@ class Servers:
             "TRANSCRIPT_DEADLINE_SECONDS": "86400",
             "RETRY_DEADLINE_SECONDS": "604800",
             "TRANSCRIPT_FAILURES": "failed",
+            "LEASE_SECONDS": "1200",
             "POWERTOOLS_SERVICE_NAME": "fetcher",
             "POWERTOOLS_METRICS_NAMESPACE": "CallArchive",
             "POWERTOOLS_LOG_LEVEL": "INFO",

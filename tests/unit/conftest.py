@@ -157,18 +157,34 @@ def start_telesign() -> Iterator[StartTelesign]:
 
 
 @pytest.fixture(scope="session")
-def table_properties(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The ledger's table as the app synthesizes it with the shipped settings."""
+def resources(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The stack's resources as the app synthesizes them with the shipped settings."""
     out = tmp_path_factory.mktemp("cdk.out")
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     environment = cdk_environment() | {"CDK_OUTDIR": str(out), "CDK_CONTEXT_JSON": json.dumps(context)}
     subprocess.run(
         [sys.executable, "-m", "infra.app"], cwd=ROOT, env=environment, capture_output=True, check=True
     )
-    resources = json.loads((out / "CallArchive.template.json").read_text())["Resources"].values()
+    template = json.loads((out / "CallArchive.template.json").read_text())
+    return list(template["Resources"].values())
+
+
+@pytest.fixture(scope="session")
+def table_properties(resources: list[dict[str, Any]]) -> dict[str, Any]:
     (table,) = (each for each in resources if each["Type"] == "AWS::DynamoDB::GlobalTable")
     properties: dict[str, Any] = table["Properties"]
     return properties
+
+
+@pytest.fixture(scope="session")
+def function_environments(resources: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """What each function finds in its environment, by service; without the names of resources."""
+    functions = [each["Properties"] for each in resources if each["Type"] == "AWS::Lambda::Function"]
+    found = [function["Environment"]["Variables"] for function in functions]
+    return {
+        each["POWERTOOLS_SERVICE_NAME"]: {name: text for name, text in each.items() if isinstance(text, str)}
+        for each in found
+    }
 
 
 @pytest.fixture(scope="session")
