@@ -11,12 +11,12 @@ from call_archive.calls import FileStatus, Row, StoredObject, TranscriptStatus, 
 from call_archive.errors import ArchiveError, RetryableError
 from call_archive.keys import Origin
 from call_archive.messages import VisitMessage
+from call_archive.outcomes import after_visit
 from call_archive.transcripts import transcript_document
 from call_archive.visits import (
     Outcome,
     Policy,
     Seen,
-    after_visit,
     next_visit,
     recordings_owed,
     transcripts_owed,

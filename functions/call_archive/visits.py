@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from typing import TYPE_CHECKING, TypeAlias
 
 from call_archive.calls import (
     LEASE,
     Call,
     FileStatus,
-    RecordingFile,
     Row,
     StoredObject,
-    Transcript,
     TranscriptStatus,
 )
-from call_archive.errors import ArchiveError, PermanentError, RetryableError, UnfitBodyError, UnknownCallError
+from call_archive.errors import ArchiveError, RetryableError
 from call_archive.revisits import LONGEST_PAUSE_SECONDS, Revisit, revisit
 from call_archive.transcripts import Progress, transcript_progress
 
@@ -24,11 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 AVAILABLE, STILL_RECORDING, DELETED = "available", "recording", "deleted"
-
-MOST_UNFIT_BODIES = 5
-"""Served in a row: five tries span over a minute, so one bad answer of a proxy ends nothing."""
-
-TRANSCRIBING = "the provider is still transcribing it"
 
 Outcome: TypeAlias = StoredObject | ArchiveError
 
@@ -99,37 +92,6 @@ def transcripts_owed(
     return owed
 
 
-def after_visit(call: Call, seen: Seen, policy: Policy) -> Call:
-    """The call as this visit leaves it. It never takes back what is settled, so it may be applied again
-    to a call that another visit changed in between."""
-    missing_since = _missing_since(call, seen)
-    given_up = (
-        isinstance(seen.trouble, UnknownCallError)
-        and missing_since is not None
-        and seen.now - missing_since >= policy.transcript_grace
-    )
-    rows = named_rows(seen.rows)
-    files = {}
-    for name in {**call.files, **rows}:
-        row = rows.get(name)
-        recorded_at = (row.recorded_at if row else None) or call.recorded_at
-        file = call.files.get(name) or RecordingFile(recorded_at=recorded_at, first_seen_at=seen.now)
-        file = _after_recording(file, row, seen.recordings.get(name), seen, policy, given_up=given_up)
-        transcript = _after_transcript(file, row, seen.transcripts.get(name), seen, policy, given_up=given_up)
-        files[name] = replace(file, transcript=transcript)
-    unnamed = _after_unnamed(call, seen, policy, given_up=given_up)
-    after = replace(
-        call,
-        files=files,
-        unnamed=unnamed,
-        recorded_at=min([call.recorded_at, *(file.recorded_at for file in files.values())]),
-        visits=call.visits + 1,
-        missing_since=missing_since,
-        last_error=_last_error(seen),
-    )
-    return replace(after, quiet_visits=call.quiet_visits + 1 if _states(after) == _states(call) else 0)
-
-
 def next_visit(call: Call, seen: Seen, policy: Policy, *, hop: int, jitter: float) -> Revisit:
     """Names the next visit of an open call."""
     grace_ends = _grace_ends(call, seen, policy)
@@ -162,130 +124,3 @@ def _grace_ends(call: Call, seen: Seen, policy: Policy) -> list[datetime]:
             return []
         ends.append(file.available_at + policy.transcript_grace)
     return ends if call.unnamed is None or call.unnamed.settled else []
-
-
-def _missing_since(call: Call, seen: Seen) -> datetime | None:
-    if seen.trouble is None:
-        return None
-    if isinstance(seen.trouble, UnknownCallError):
-        return call.missing_since or seen.now
-    return call.missing_since
-
-
-def _after_recording(
-    file: RecordingFile,
-    row: Row | None,
-    outcome: Outcome | None,
-    seen: Seen,
-    policy: Policy,
-    *,
-    given_up: bool,
-) -> RecordingFile:
-    if file.status is not FileStatus.RECORDING:
-        return file
-    if row is not None and row.status == AVAILABLE and file.available_at is None:
-        file = replace(file, available_at=seen.now)
-    if isinstance(outcome, StoredObject):
-        return replace(file, status=FileStatus.ARCHIVED, reason=None, unfit_bodies=0, recording=outcome)
-    if row is not None and row.status == DELETED:
-        reason = "deleted at the provider before it was archived"
-        return replace(file, status=FileStatus.DELETED_AT_SOURCE, reason=reason)
-    if isinstance(outcome, UnfitBodyError):
-        file = replace(file, unfit_bodies=file.unfit_bodies + 1)
-    reason = str(outcome) if outcome is not None else _why_not_yet(row, seen)
-    if isinstance(outcome, PermanentError) or file.unfit_bodies >= MOST_UNFIT_BODIES:
-        return replace(file, status=FileStatus.FAILED, reason=reason)
-    if given_up or seen.now - file.first_seen_at >= policy.retry_deadline:
-        return replace(file, status=FileStatus.FAILED, reason=f"given up: {reason}")
-    return replace(file, reason=reason)
-
-
-def _why_not_yet(row: Row | None, seen: Seen) -> str:
-    if seen.trouble is not None:
-        return str(seen.trouble)
-    if row is None:
-        return "the provider lists no such file for this call"
-    if row.status == STILL_RECORDING:
-        return "the call is still being recorded"
-    if row.status == AVAILABLE:
-        return "available at the provider, but without a link yet"
-    return f"the provider gives it an unknown status, {row.status[:80]!r}"
-
-
-def _after_transcript(
-    file: RecordingFile,
-    row: Row | None,
-    outcome: Outcome | None,
-    seen: Seen,
-    policy: Policy,
-    *,
-    given_up: bool,
-) -> Transcript | None:
-    """None as long as the file was never seen available: until then nothing can be said."""
-    transcript = file.transcript or Transcript(status=TranscriptStatus.PENDING)
-    if file.available_at is None or transcript.status is not TranscriptStatus.PENDING:
-        return file.transcript
-    if isinstance(outcome, StoredObject):
-        return Transcript(status=TranscriptStatus.ARCHIVED, stored=outcome)
-    if isinstance(outcome, PermanentError):
-        return Transcript(status=TranscriptStatus.FAILED, reason=str(outcome))
-    age = seen.now - file.available_at
-    if seen.trouble is not None or outcome is not None:
-        reason = str(outcome or seen.trouble)
-        if given_up or age >= policy.retry_deadline:
-            return Transcript(status=TranscriptStatus.FAILED, reason=f"given up: {reason}")
-        return Transcript(status=TranscriptStatus.PENDING, reason=reason)
-    if row is not None and row.status == DELETED:
-        return Transcript(status=TranscriptStatus.NONE, reason="the call was deleted at the provider")
-    progress = transcript_progress(row.transcribe if row else None, policy.transcript_failures)
-    if progress is Progress.ABSENT and transcript.reason == TRANSCRIBING:
-        progress = Progress.PENDING  # it was on its way: an answer that leaves it out does not end it
-    status, reason = _not_archived(progress, age, policy)
-    return Transcript(status=status, reason=reason)
-
-
-def _not_archived(progress: Progress, age: timedelta, policy: Policy) -> tuple[TranscriptStatus, str]:
-    match progress:
-        case Progress.ABSENT if age >= policy.transcript_grace:
-            return TranscriptStatus.NONE, "the provider made none"
-        case Progress.ABSENT:
-            return TranscriptStatus.PENDING, "the provider has none yet"
-        case Progress.FAILED:
-            return TranscriptStatus.FAILED, "the provider could not transcribe it"
-        case Progress.PENDING if age >= policy.transcript_deadline:
-            return TranscriptStatus.FAILED, f"given up: {TRANSCRIBING}"
-        case Progress.PENDING:
-            return TranscriptStatus.PENDING, TRANSCRIBING
-        case Progress.COMPLETED:
-            return TranscriptStatus.PENDING, "it waits for its recording"
-        case _:
-            assert_never(progress)
-
-
-def _after_unnamed(call: Call, seen: Seen, policy: Policy, *, given_up: bool) -> RecordingFile | None:
-    """The provider names a file only once it is available: no unnamed row left, nothing unnamed owed."""
-    row = next((row for row in seen.rows if row.file_name is None), None)
-    if row is None and named_rows(seen.rows):
-        return None
-    if call.unnamed is None and row is None:
-        return None
-    recorded_at = (row.recorded_at if row else None) or call.recorded_at
-    file = call.unnamed or RecordingFile(recorded_at=recorded_at, first_seen_at=seen.now)
-    after = _after_recording(file, row, None, seen, policy, given_up=given_up)
-    if row is not None and row.status == AVAILABLE and not after.settled:
-        return replace(
-            after, available_at=None, reason="available at the provider, but without a file name yet"
-        )
-    return after
-
-
-def _last_error(seen: Seen) -> str | None:
-    outcomes = (seen.trouble, *seen.recordings.values(), *seen.transcripts.values())
-    return next((str(outcome) for outcome in outcomes if isinstance(outcome, ArchiveError)), None)
-
-
-def _states(call: Call) -> list[object]:
-    return [
-        (name, file.status, file.transcript.status if file.transcript else None)
-        for name, file in [*call.files.items(), *([("", call.unnamed)] if call.unnamed else [])]
-    ]

@@ -25,7 +25,7 @@ def print_summary(result: Result) -> None:
         "seconds to archive": f"{result.archive_seconds:.1f}",
     }
     table = Table(
-        show_header=False, title="Every object in S3, compared with what was served", title_justify="left"
+        show_header=False, title="S3, compared with what was served", title_justify="left"
     )
     table.add_column()
     table.add_column(justify="right")

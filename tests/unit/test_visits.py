@@ -14,12 +14,12 @@ from call_archive.errors import (
     UnfitBodyError,
     UnknownCallError,
 )
+from call_archive.outcomes import after_visit
 from call_archive.revisits import Revisit
 from call_archive.visits import (
     Outcome,
     Policy,
     Seen,
-    after_visit,
     next_visit,
     recordings_owed,
     transcripts_owed,
