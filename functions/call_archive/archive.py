@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from call_archive.downloads import Download
     from call_archive.keys import Origin
 
-PIECE = 1024 * 1024
 ALREADY_THERE = "PreconditionFailed"
 
 
@@ -129,14 +128,6 @@ def _metadata(origin: Origin) -> dict[str, str]:
         "file-name": segment(origin.file_name),
         "recorded-at": origin.recorded_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-
-
-def sha256_of(download: Download) -> str:
-    """The hex SHA-256 of a whole download, in bounded memory."""
-    digest = hashlib.sha256()
-    while piece := download.read(PIECE):
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def _hex(checksum: str) -> str:

@@ -6,6 +6,7 @@ it is, and lets us choose the address to connect to, so that a name cannot turn 
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import socket
 import ssl
@@ -74,6 +75,13 @@ class Download:
             self._left -= len(piece)
         return b"".join(pieces)
 
+    def sha256(self) -> str:
+        """Reads all of it; its SHA-256 in hex."""
+        digest = hashlib.sha256()
+        while piece := self.read():
+            digest.update(piece)
+        return digest.hexdigest()
+
     def _next(self, most: int) -> bytes:
         if self._header:
             piece, self._header = self._header[:most], self._header[most:]
@@ -124,9 +132,8 @@ class Downloads:
         except (OSError, http.client.HTTPException) as error:
             raise RetryableError(f"the download broke off ({type(error).__name__})") from None
         finally:
-            if done:
-                response.close()  # read1() of older Pythons leaves it open, and the connection useless
-            else:  # what is left in the connection would be taken for the next answer
+            response.close()  # read1() of older Pythons leaves it open, and the connection useless
+            if not done:  # what is left in the connection would be taken for the next answer
                 connection.close()
                 self._idle().pop((link.host, link.port), None)
 

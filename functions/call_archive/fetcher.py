@@ -56,15 +56,16 @@ def workers() -> ThreadPoolExecutor:
 @instrumented
 def handler(event: dict[str, Any], context: wiring.Context) -> dict[str, Any]:
     seconds_left = wiring.seconds_left(context)
+    at = visiting()  # before there are threads: functools.cache would let each build its own
 
     async def visit_record(record: SQSRecord) -> None:
-        work = partial(_visit_record, record, seconds_left)
+        work = partial(_visit_record, record, at, seconds_left)
         await asyncio.get_running_loop().run_in_executor(workers(), work)
 
     processor = AsyncBatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return dict(async_process_partial_response(event, visit_record, processor))
 
 
-def _visit_record(record: SQSRecord, seconds_left: Callable[[], float]) -> None:
+def _visit_record(record: SQSRecord, at: Visiting, seconds_left: Callable[[], float]) -> None:
     with wiring.failures_told(record.message_id):
-        visit(VisitMessage.from_json(record.body), visiting(), seconds_left=seconds_left)
+        visit(VisitMessage.from_json(record.body), at, seconds_left=seconds_left)

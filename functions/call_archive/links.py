@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from call_archive.errors import PermanentError
 
 LONGEST_URL = 8192
+NAT64 = IPv6Network("64:ff9b::/96")
+"""https://www.rfc-editor.org/rfc/rfc6052"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ def parse_link(url: str, *, hosts: frozenset[str], loopback: bool) -> Link:
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port
+        host.encode("idna")  # as the resolver will: UnicodeError, a ValueError, for an impossible name
     except ValueError:
         raise PermanentError("the provider's link is not a url") from None
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
@@ -55,12 +58,18 @@ def check_addresses(host: str, addresses: list[str], *, loopback: bool) -> None:
     """PermanentError unless every address of the name is public, or loopback where that is allowed."""
     for text in addresses:
         address = ip_address(text.split("%", 1)[0])
-        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-        address = mapped or address
+        address = _embedded(address) if isinstance(address, IPv6Address) else address
         if loopback and address.is_loopback and _is_loopback(host):
             continue
         if not address.is_global or address.is_multicast:
             raise PermanentError(f"the provider's link points to {host[:100]}, which has a private address")
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address that an IPv6 address leads to (mapped, 6to4, NAT64), or itself."""
+    if address in NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 def is_loopback_url(url: str) -> bool:

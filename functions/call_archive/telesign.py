@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import requests
+import urllib3
 
 from call_archive.errors import RefusedError, RetryableError, StaleTokenError, UnknownCallError
 from call_archive.rows import Page, parse_call, parse_page
@@ -136,13 +137,17 @@ class Telesign:
                 url,
                 params=params,
                 auth=(_utf8(credentials.customer_id), _utf8(credentials.api_key)),
-                headers={"Content-Type": "application/json", "Accept": "application/json"},
+                headers={
+                    "Content-Type": "application/json",
+                    "Accept": "application/json",
+                    "Accept-Encoding": "identity",
+                },
                 timeout=TIMEOUTS_SECONDS,
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 return _Answer(response.status_code, response.headers.get("Retry-After"), _body(response))
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             # Only the kind of error: its text holds the url, and the url a token.
             raise RetryableError(f"the provider cannot be reached ({type(error).__name__})") from None
 
@@ -192,7 +197,7 @@ def _body(response: requests.Response) -> bytes:
     """The whole body, within bounds of size and of time: a body that drips keeps each single read in time."""
     deadline = time.monotonic() + LONGEST_ANSWER_SECONDS
     body = bytearray()
-    for chunk in response.iter_content(64 * 1024):
+    while chunk := response.raw.read1(64 * 1024, decode_content=True):
         body += chunk
         if len(body) > LARGEST_ANSWER or time.monotonic() > deadline:
             raise RetryableError("the provider's answer is too large or too slow")

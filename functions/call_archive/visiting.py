@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from call_archive.archive import sha256_of
 from call_archive.calls import FileStatus, Row, StoredObject, TranscriptStatus, unlisted_call
 from call_archive.errors import ArchiveError, RetryableError
 from call_archive.keys import Origin
@@ -134,7 +133,7 @@ def _archive_recording(
     if stored is None:  # an earlier visit got that far, or somebody else put something there: compare
         with at.downloads.open(url, seconds=seconds_left() - MARGIN_SECONDS) as download:
             size = download.size
-            stored = at.archive.same(origin.recording_key, size=size, sha256=sha256_of(download))
+            stored = at.archive.same(origin.recording_key, size=size, sha256=download.sha256())
     return stored
 
 

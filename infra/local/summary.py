@@ -24,9 +24,7 @@ def print_summary(result: Result) -> None:
         "seconds to deploy": f"{result.deploy_seconds:.1f}",
         "seconds to archive": f"{result.archive_seconds:.1f}",
     }
-    table = Table(
-        show_header=False, title="S3, compared with what was served", title_justify="left"
-    )
+    table = Table(show_header=False, title="S3, compared with what was served", title_justify="left")
     table.add_column()
     table.add_column(justify="right")
     for name, value in rows.items():

@@ -23,7 +23,7 @@ def clean_environment(**variables: str) -> dict[str, str]:
 @contextmanager
 def server(module: str, *arguments: str, **variables: str) -> Iterator[Any]:
     """Runs a module that prints one line of JSON, which this yields, and serves until its input ends."""
-    process = subprocess.Popen(  # noqa: S603 - our own module
+    process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -47,7 +47,7 @@ def server(module: str, *arguments: str, **variables: str) -> Iterator[Any]:
 
 def measure(module: str, spec: Mapping[str, Any], variables: Mapping[str, str]) -> Any:
     """Runs a module to its end with the spec as its input; gives the JSON that it printed."""
-    done = subprocess.run(  # noqa: S603 - our own module
+    done = subprocess.run(
         [sys.executable, "-m", module],
         input=json.dumps(spec),
         stdout=subprocess.PIPE,

@@ -36,7 +36,7 @@ def import_figures() -> list[dict[str, Any]]:
 
 
 def _seconds(module: str) -> tuple[float, float]:
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         [sys.executable, "-c", PROGRAM, module],
         stdout=subprocess.PIPE,
         env=clean_environment(),

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_cdk_synth_prints_no_warning(tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own command, and no shell
+    done = subprocess.run(
         cdk_command("synth", "--quiet", "--output", str(tmp_path)),
         cwd=ROOT,
         env=cdk_environment(),
@@ -52,7 +52,7 @@ def test_nothing_about_a_synthesis_is_sent_out(shipped_context: dict[str, Any]) 
 
 
 def test_the_cdk_runs_on_this_environment_alone() -> None:
-    done = subprocess.run(  # noqa: S603 - our own command, and no shell
+    done = subprocess.run(
         [str(Path(sys.executable).with_name("cdk")), "--version"],
         env={"PATH": "/nowhere"},
         capture_output=True,
@@ -64,7 +64,7 @@ def test_the_cdk_runs_on_this_environment_alone() -> None:
 
 
 def test_the_cdks_exit_code_is_passed_through(tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own command, and no shell
+    done = subprocess.run(
         [sys.executable, "-m", "infra.cdk_cli", "--output", str(tmp_path), "synth", "-c", "tick_minutes=0"],
         cwd=ROOT,
         capture_output=True,

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, Generic, TypeVar, cast
 
-from call_archive.archive import sha256_of
 from call_archive.calls import Call, Row, StoredObject
 from call_archive.downloads import Download
 from call_archive.errors import ArchiveError, PermanentError, StaleTokenError, UnknownCallError
@@ -319,6 +318,9 @@ class _Body:
         self._left = body
         self.size = len(body)
 
+    def sha256(self) -> str:
+        return hashlib.sha256(self.read()).hexdigest()
+
     def read(self, most: int = -1) -> bytes:
         most = len(self._left) if most < 0 else most
         piece, self._left = self._left[:most], self._left[most:]
@@ -334,7 +336,7 @@ class Archive:
 
     def put_recording(self, origin: Origin, download: Download) -> StoredObject | None:
         self._steps("archive.put_recording")
-        return self._put(origin.recording_key, download.size, sha256_of(download))
+        return self._put(origin.recording_key, download.size, download.sha256())
 
     def put_transcript(self, origin: Origin, document: bytes) -> StoredObject:
         self._steps("archive.put_transcript")

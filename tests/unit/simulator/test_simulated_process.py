@@ -25,7 +25,7 @@ def port_file(tmp_path: Path) -> Path:
 
 def test_a_process_serves_the_truth_its_options_tell(port_file: Path) -> None:
     arguments = ("--calls", "3", "--seed", "5", "--customer-id", "someone", "--api-key-env", "SIMULATED_KEY")
-    with subprocess.Popen(  # noqa: S603 - our own program
+    with subprocess.Popen(
         command(port_file, *arguments), env={**os.environ, "SIMULATED_KEY": KEY}
     ) as process:
         try:
@@ -48,7 +48,7 @@ def test_a_process_serves_the_truth_its_options_tell(port_file: Path) -> None:
 
 
 def test_a_missing_key_is_said_before_anything_listens(port_file: Path) -> None:
-    ended = subprocess.run(  # noqa: S603 - our own program
+    ended = subprocess.run(
         command(port_file, "--api-key-env", "NOT_THERE"), capture_output=True, text=True, check=False
     )
     assert ended.returncode == 2

@@ -1,0 +1,432 @@
+"""The two entries: what they do with an event, what they tell of it, and that importing them does nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from aws_lambda_powertools import Logger
+
+from call_archive import downloads, fetcher, lister, telemetry, wiring
+from call_archive.calls import FileStatus, RecordingFile
+from call_archive.errors import ConfigError, RetryableError
+from call_archive.windows import OwedWindow, Window
+from infra.local.simulator import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from call_archive.ledger import Ledger
+    from call_archive.queues import Queue
+    from infra.local.simulator import SimulatedTelesign
+    from tests.unit.conftest import MakeCall, StartTelesign
+
+CONTEXT = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 600_000)
+CACHED: Any = (
+    wiring.settings,
+    wiring.ledger,
+    wiring.fetch_queue,
+    wiring.windows_queue,
+    wiring.telesign,
+    wiring._sqs,
+    telemetry.metrics,
+    lister.listing,
+    lister.ticking,
+    fetcher.visiting,
+    fetcher.workers,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    provider: SimulatedTelesign
+    ledger: Ledger
+    fetch_queue: Queue
+    windows_queue: Queue
+    log: io.StringIO
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.log.getvalue().splitlines()]
+        return [line for line in lines if line["message"] == event]
+
+
+@pytest.fixture
+def uncached() -> Iterator[None]:
+    """The entries as in a new execution environment; its threads and connections end with the test."""
+    for cached in CACHED:
+        cached.cache_clear()
+    yield
+    if fetcher.workers.cache_info().currsize:
+        fetcher.workers().shutdown()
+    for cached in CACHED:
+        cached.cache_clear()
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    opened: list[downloads._Connection] = []
+
+    class Kept(downloads._Connection):
+        def connect(self) -> None:
+            super().connect()
+            opened.append(self)
+
+    monkeypatch.setattr(downloads, "_Connection", Kept)
+    yield
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def world(
+    uncached: None,
+    connections: None,
+    start_telesign: StartTelesign,
+    ledger: Ledger,
+    make_queue: Callable[[str], Queue],
+    function_environments: dict[str, dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    """What an entry finds deployed: the fetcher's environment from the template, the rest in memory; two days to list."""
+    del uncached, connections
+    provider = start_telesign()
+    fetch_queue, windows_queue = make_queue("fetch"), make_queue("windows")
+    location: Any = {"LocationConstraint": "eu-central-1"}
+    boto3.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration=location)
+    secret = {"customer_id": provider.options.customer_id, "api_key": provider.options.api_key}
+    boto3.client("secretsmanager").create_secret(Name="secret", SecretString=json.dumps(secret))
+    for name, text in {
+        **function_environments["fetcher"],
+        "TABLE_NAME": ledger.table,
+        "BUCKET_NAME": "bucket",
+        "FETCH_QUEUE_URL": fetch_queue.url,
+        "WINDOWS_QUEUE_URL": windows_queue.url,
+        "SECRET_ID": "secret",
+        "PROVIDER_URL": provider.api_url,
+        "REQUESTS_PER_SECOND": "1000",
+        "ARCHIVE_FROM": "2026-02-27T12:00:00",
+    }.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.setattr(wiring, "now", provider.options.now)
+    log = io.StringIO()
+    logger = Logger(service=f"test-{id(log)}", location=None, stream=log, level="INFO")
+    monkeypatch.setattr(telemetry, "logger", lambda: logger)
+    return World(
+        provider=provider, ledger=ledger, fetch_queue=fetch_queue, windows_queue=windows_queue, log=log
+    )
+
+
+def records(*bodies: str) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "messageId": f"m{number}",
+                "receiptHandle": "r",
+                "body": body,
+                "attributes": {},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-central-1:1:fetch",
+                "awsRegion": "eu-central-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def failed(answer: dict[str, Any]) -> list[str]:
+    return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+
+
+def visit_of(reference_id: str) -> str:
+    return json.dumps({"reference_id": reference_id, "hop": 0})
+
+
+def a_plain_call(world: World, call: MakeCall) -> str:
+    """A call of available files that the ledger holds as open; no transcript, whose checksum moto leaves out."""
+    now = world.provider.options.now()
+    truth = next(
+        each
+        for each in world.provider.truth()
+        if {(file.status_at(now), file.transcribe_at(now) is None) for file in each.files}
+        == {("available", True)}
+    )
+    unnamed = RecordingFile(recorded_at=now, first_seen_at=now, reason="not visited yet")
+    world.ledger.write(call(truth.reference_id, files={}, unnamed=unnamed))
+    return truth.reference_id
+
+
+def metrics(text: str) -> dict[str, Any]:
+    """All that was written out, by name."""
+    values: dict[str, Any] = {}
+    for line in text.splitlines():
+        if line.startswith("{") and "_aws" in (document := json.loads(line)):
+            (directive,) = document["_aws"]["CloudWatchMetrics"]
+            values |= {each["Name"]: document[each["Name"]] for each in directive["Metrics"]}
+    return values
+
+
+MALFORMED = [
+    "",
+    "no json",
+    "[]",
+    "{}",
+    '{"reference_id": ""}',
+    '{"reference_id": 7}',
+    '{"reference_id": "A", "hop": -1}',
+    '{"reference_id": "A", "hop": "x"}',
+    '{"start": "2026", "end": "2026"}',
+    '{"start": "2026-03-02T00:00:00", "end": "2026-03-01T00:00:00"}',
+]
+
+
+# --- The fetcher
+
+
+def test_a_visit_archives_its_call(world: World, make_call: MakeCall) -> None:
+    reference_id = a_plain_call(world, make_call)
+    assert failed(fetcher.handler(records(visit_of(reference_id)), CONTEXT)) == []
+    call = world.ledger.read(reference_id)
+    assert call
+    assert {file.status for file in call.files.values()} == {FileStatus.ARCHIVED}
+    truth = next(each for each in world.provider.truth() if each.reference_id == reference_id)
+    assert {file.recording.sha256 for file in call.files.values() if file.recording} == {
+        file.sha256 for file in truth.files
+    }
+
+
+@pytest.mark.parametrize("body", MALFORMED)
+def test_a_malformed_visit_fails_alone(world: World, make_call: MakeCall, body: str) -> None:
+    reference_id = a_plain_call(world, make_call)
+    answer = fetcher.handler(records(visit_of(reference_id), body, visit_of("NOBODY")), CONTEXT)
+    assert failed(answer) == ["m1"]
+    (told,) = world.told("message_failed")
+    assert (told["message_id"], told["error"]) == ("m1", "MalformedMessageError")
+    call = world.ledger.read(reference_id)
+    assert call
+    assert call.visits == 1
+
+
+def test_a_batch_of_nothing_but_malformed_visits_fails_whole_and_raises_nothing(world: World) -> None:
+    assert failed(fetcher.handler(records("", "[]"), CONTEXT)) == ["m0", "m1"]
+    assert len(world.told("message_failed")) == 2
+
+
+def test_a_provider_in_trouble_fails_no_message(world: World, make_call: MakeCall) -> None:
+    reference_id = a_plain_call(world, make_call)
+    world.provider.faults.add(Fault(where="call", kind="503"))
+    assert failed(fetcher.handler(records(visit_of(reference_id)), CONTEXT)) == []
+    call = world.ledger.read(reference_id)
+    assert call
+    assert (call.settled, call.last_error) == (False, "the provider answered 503")
+    assert world.fetch_queue.length() == 1
+
+
+def test_trouble_of_aws_fails_the_message_and_is_told_by_its_kind(world: World) -> None:
+    world.ledger.client.delete_table(TableName="ledger")
+    assert failed(fetcher.handler(records(visit_of("CALL")), CONTEXT)) == ["m0"]
+    (told,) = world.told("message_failed")
+    assert told["reason"] == "AWS refused GetItem (ResourceNotFoundException)"
+
+
+def test_the_first_batch_shares_one_set_of_adapters(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With more than one there are as many budgets, and boto3's default session is not made for threads."""
+    del world
+    built = []
+
+    def slowly(**options: Any) -> downloads.Downloads:
+        built.append(threading.get_ident())
+        time.sleep(0.2)
+        return downloads.Downloads(**options)
+
+    monkeypatch.setattr(fetcher, "Downloads", slowly)
+    fetcher.handler(records(*(visit_of(f"C{number}") for number in range(10))), CONTEXT)
+    assert len(built) == 1
+
+
+# --- The lister
+
+
+@pytest.mark.parametrize("event", [{}, {"kind": "else"}, {"kind": None}, {"detail-type": "Scheduled Event"}])
+def test_an_event_that_is_none_of_ours_is_an_error(world: World, event: dict[str, Any]) -> None:
+    del world
+    with pytest.raises(ConfigError, match="tick"):
+        lister.handler(event, CONTEXT)
+
+
+@pytest.mark.parametrize("body", MALFORMED)
+def test_a_malformed_window_fails_alone(world: World, body: str) -> None:
+    now = world.provider.options.now()
+    start = now.replace(hour=0)
+    owed = OwedWindow(window=Window(start=start, end=now), due_at=start, next_visit_at=now)
+    world.ledger.owe_windows([owed])
+    good = json.dumps({"start": "2026-03-01T00:00:00", "end": "2026-03-01T12:00:00", "hop": 0})
+    assert failed(lister.handler(records(body, good), CONTEXT)) == ["m0"]
+    assert world.ledger.open_windows() == []
+    assert len(list(world.ledger.open_calls())) == len(world.provider.truth())
+
+
+def test_a_tick_cuts_windows_and_queues_them(world: World) -> None:
+    assert lister.handler({"kind": "tick"}, CONTEXT) == {}
+    assert (len(world.ledger.open_windows()), world.windows_queue.length()) == (49, 49)
+    assert world.ledger.listed_until() == world.provider.options.now()
+
+
+def test_a_recheck_lists_the_last_days_again(world: World) -> None:
+    assert lister.handler({"kind": "recheck"}, CONTEXT) == {}
+    windows = world.ledger.open_windows()
+    assert {owed.window.again for owed in windows} == {True}
+    assert (len(windows), world.windows_queue.length()) == (49, 49)
+
+
+# --- What is told
+
+
+def test_no_line_of_the_log_holds_a_credential_or_a_link(
+    world: World, make_call: MakeCall, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference_id = a_plain_call(world, make_call)
+    fetcher.handler(records(visit_of(reference_id), "no json", visit_of("NOBODY")), CONTEXT)
+    fetcher.visiting.cache_clear()
+    secrets = boto3.client("secretsmanager")
+    secrets.put_secret_value(
+        SecretId="secret", SecretString='{"customer_id": "wr0ng", "api_key": "wr0ng-k3y"}'
+    )
+    wiring.telesign.cache_clear()
+    fetcher.handler(records(visit_of("ANOTHER")), CONTEXT)
+    told = world.log.getvalue() + "".join(capsys.readouterr())
+    assert "recording_archived" in told
+    options = world.provider.options
+    for secret in (
+        options.customer_id,
+        options.api_key,
+        "wr0ng",
+        "Signature",
+        "Key-Pair",
+        "Authorization",
+        "Basic",
+    ):
+        assert secret not in told
+
+
+def test_every_line_of_the_log_has_lambdas_request_id(world: World) -> None:
+    fetcher.handler(records("no json", visit_of("NOBODY")), CONTEXT)
+    lines = [json.loads(line) for line in world.log.getvalue().splitlines()]
+    assert {line["correlation_id"] for line in lines} == {"request-1"}
+
+
+def test_what_counts_is_written_out_as_metrics(
+    world: World, make_call: MakeCall, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference_id = a_plain_call(world, make_call)
+    fetcher.handler(records(visit_of(reference_id), "no json"), CONTEXT)
+    told = metrics(capsys.readouterr().out)
+    sizes = [line["size"] for line in world.told("recording_archived")]
+    assert told["RecordingsArchived"] == [1.0] * len(sizes)
+    assert sum(told["BytesArchived"]) == sum(sizes)
+    assert told["MessagesFailed"] == [1.0]
+
+
+@pytest.mark.usefixtures("world")
+def test_a_ticks_gauges_are_written_out(capsys: pytest.CaptureFixture[str]) -> None:
+    lister.handler({"kind": "tick"}, CONTEXT)
+    told = metrics(capsys.readouterr().out)
+    assert told["OpenCalls"] == [0.0]
+    assert {"OldestOpenCallAge", "ListingLag"} <= told.keys()
+
+
+def test_metrics_are_written_out_though_the_handler_fails(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del world
+
+    @telemetry.instrumented
+    def handler(_event: dict[str, Any], _context: object) -> dict[str, Any]:
+        telemetry.gauge("OpenCalls", 7)
+        raise RetryableError("no")
+
+    with pytest.raises(RetryableError):
+        handler({}, CONTEXT)
+    assert metrics(capsys.readouterr().out) == {"OpenCalls": [7.0]}
+
+
+# --- What is found
+
+
+@pytest.mark.usefixtures("world")
+def test_a_wrong_environment_fails_the_invocation_and_names_every_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("TABLE_NAME")
+    monkeypatch.setenv("OVERLAP_SECONDS", "-1")
+    with pytest.raises(ConfigError, match="TABLE_NAME is missing; OVERLAP_SECONDS is wrong"):
+        fetcher.handler(records(visit_of("CALL")), CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "",
+        "no json",
+        "[]",
+        "{}",
+        '{"customer_id": "", "api_key": "k3y"}',
+        '{"customer_id": 7, "api_key": "k3y"}',
+    ],
+)
+def test_a_secret_that_holds_no_credentials_is_said_to_without_a_word_of_it(
+    world: World, make_call: MakeCall, secret: str
+) -> None:
+    reference_id = a_plain_call(world, make_call)
+    boto3.client("secretsmanager").put_secret_value(SecretId="secret", SecretString=secret or " ")
+    assert failed(fetcher.handler(records(visit_of(reference_id)), CONTEXT)) == []
+    call = world.ledger.read(reference_id)
+    assert call
+    assert call.last_error is not None
+    assert "the secret does not hold" in call.last_error
+    assert "k3y" not in call.last_error + world.log.getvalue()
+
+
+def test_a_rotated_key_is_picked_up_at_once(world: World, make_call: MakeCall) -> None:
+    reference_id = a_plain_call(world, make_call)
+    options = world.provider.options
+    secrets = boto3.client("secretsmanager")
+    good = json.dumps({"customer_id": options.customer_id, "api_key": options.api_key})
+    secrets.put_secret_value(SecretId="secret", SecretString='{"customer_id": "old", "api_key": "old"}')
+    fetcher.handler(records(visit_of("NOBODY")), CONTEXT)
+    secrets.put_secret_value(SecretId="secret", SecretString=good)
+    fetcher.handler(records(visit_of(reference_id)), CONTEXT)
+    call = world.ledger.read(reference_id)
+    assert call
+    assert {file.status for file in call.files.values()} == {FileStatus.ARCHIVED}
+
+
+@pytest.mark.parametrize("entry", ["lister", "fetcher"])
+def test_importing_an_entry_makes_no_client_and_reads_no_setting(entry: str) -> None:
+    program = f"""
+import boto3, functools, sys
+def forbidden(*_args, **_options):
+    raise SystemExit("a client at import")
+boto3.client = boto3.resource = boto3.Session = forbidden
+import call_archive.{entry} as entry
+from call_archive import telemetry, wiring
+for module in (entry, telemetry, wiring):
+    for name, each in vars(module).items():
+        if hasattr(each, "cache_info") and each.cache_info().currsize:
+            raise SystemExit(name)
+if boto3.DEFAULT_SESSION is not None:
+    raise SystemExit("a session at import")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

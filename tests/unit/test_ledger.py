@@ -1,0 +1,365 @@
+"""The ledger on a table that has the synthesized template's own keys and indexes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from call_archive.calls import Call, FileStatus, RecordingFile, StoredObject, Transcript, TranscriptStatus
+from call_archive.errors import RetryableError
+from call_archive.items import call_key, call_to_item, window_key, window_to_item
+from call_archive.ledger import READ_BATCH, WRITE_BATCH, Ledger
+from call_archive.windows import OwedWindow, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.unit.conftest import MakeCall
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+
+
+def owed(hours: int = 0, *, again: bool = False, due_at: datetime = NOW, **more: Any) -> OwedWindow:
+    start = datetime(2026, 2, 1, tzinfo=UTC) + hours * HOUR
+    window = Window(start=start, end=start + HOUR - SECOND, again=again)
+    return OwedWindow(window=window, **{"due_at": due_at, "next_visit_at": due_at, **more})
+
+
+def projected(properties: dict[str, Any]) -> dict[str, set[str]]:
+    return {
+        index["IndexName"]: {"pk"}
+        | {key["AttributeName"] for key in index["KeySchema"]}
+        | set(index["Projection"].get("NonKeyAttributes", []))
+        for index in properties["GlobalSecondaryIndexes"]
+    }
+
+
+# --- Calls
+
+
+def test_a_call_comes_back_as_it_was_written(ledger: Ledger, stored: StoredObject) -> None:
+    transcript = Transcript(status=TranscriptStatus.FAILED, reason="none", stored=replace(stored, key="t"))
+    call = Call(
+        reference_id="Ünï/#call",
+        recorded_at=NOW - HOUR,
+        first_listed_at=NOW,
+        due_at=NOW + SECOND,
+        next_visit_at=NOW + HOUR,
+        visits=3,
+        quiet_visits=2,
+        missing_since=NOW,
+        last_error="the provider answered 503",
+        files={
+            "a b/’.wav": RecordingFile(
+                recorded_at=NOW,
+                first_seen_at=NOW,
+                available_at=NOW,
+                status=FileStatus.ARCHIVED,
+                recording=stored,
+                transcript=transcript,
+                unfit_bodies=2,
+            )
+        },
+        unnamed=RecordingFile(recorded_at=NOW, first_seen_at=NOW, reason="in progress"),
+    )
+    assert ledger.write(call)
+    assert ledger.read(call.reference_id) == replace(call, version=1)
+
+
+def test_an_unknown_call_is_none(ledger: Ledger) -> None:
+    assert ledger.read("NOBODY") is None
+
+
+def test_of_two_who_write_a_new_call_one_wins(ledger: Ledger, make_call: MakeCall) -> None:
+    assert ledger.write(make_call(last_error="first"))
+    assert not ledger.write(make_call(last_error="second"))
+    assert (call := ledger.read("CALL"))
+    assert (call.last_error, call.version) == ("first", 1)
+
+
+def test_of_two_who_read_the_same_version_one_wins(ledger: Ledger, make_call: MakeCall) -> None:
+    ledger.write(make_call())
+    read = ledger.read("CALL")
+    assert read
+    assert ledger.write(replace(read, visits=1))
+    assert not ledger.write(replace(read, visits=99))
+    assert (call := ledger.read("CALL"))
+    assert (call.visits, call.version) == (1, 2)
+
+
+def test_a_call_that_vanished_is_not_written_as_if_it_were_known(ledger: Ledger, make_call: MakeCall) -> None:
+    assert not ledger.write(make_call(version=3))
+    assert ledger.read("CALL") is None
+
+
+def test_many_are_written_each_by_its_own_condition(ledger: Ledger, make_call: MakeCall) -> None:
+    ledger.write(make_call("C7"))
+    calls = [make_call(f"C{number}") for number in range(40)]
+    assert ledger.write_many(calls) == [number != 7 for number in range(40)]
+    assert ledger.write_many([]) == []
+
+
+def test_many_are_read_past_one_batch_each_once_and_unknown_ones_left_out(
+    ledger: Ledger, make_call: MakeCall
+) -> None:
+    ids = [f"C{number}" for number in range(READ_BATCH + 30)]
+    ledger.write_many([make_call(each) for each in ids])
+    assert sorted(ledger.read_many([*ids, *ids, "NOBODY"])) == sorted(ids)
+    assert ledger.read_many([]) == {}
+
+
+def test_any_other_refusal_of_dynamodb_is_raised(ledger: Ledger, make_call: MakeCall) -> None:
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        Ledger(ledger.client, "no-such-table").write(make_call())
+
+
+# --- The sparse indexes
+
+
+def test_a_call_is_in_the_open_index_while_something_is_owed(ledger: Ledger, make_call: MakeCall) -> None:
+    ledger.write(make_call())
+    assert [each.reference_id for each in ledger.open_calls()] == ["CALL"]
+    ledger.write(make_call(version=1, status=FileStatus.DELETED_AT_SOURCE))
+    assert list(ledger.open_calls()) == []
+    ledger.write(make_call(version=2))
+    assert [each.reference_id for each in ledger.open_calls()] == ["CALL"]
+
+
+def test_a_pending_transcript_keeps_a_call_open(
+    ledger: Ledger, make_call: MakeCall, stored: StoredObject
+) -> None:
+    pending = Transcript(status=TranscriptStatus.PENDING)
+    ledger.write(make_call(status=FileStatus.ARCHIVED, recording=stored, transcript=pending))
+    assert [each.reference_id for each in ledger.open_calls()] == ["CALL"]
+
+
+def test_a_call_is_in_the_failed_index_while_something_of_it_failed(
+    ledger: Ledger, make_call: MakeCall, stored: StoredObject
+) -> None:
+    failed = Transcript(status=TranscriptStatus.FAILED)
+    ledger.write_many(
+        [
+            make_call("A", status=FileStatus.FAILED),
+            make_call("B", status=FileStatus.ARCHIVED, recording=stored, transcript=failed),
+            make_call("C", status=FileStatus.ARCHIVED, recording=stored),
+            make_call("D"),
+        ]
+    )
+    assert sorted(each.reference_id for each in ledger.failed_calls()) == ["A", "B"]
+    ledger.write(make_call("A", version=1))
+    assert [each.reference_id for each in ledger.failed_calls()] == ["B"]
+
+
+def test_the_indexes_tell_a_calls_dates(ledger: Ledger, make_call: MakeCall) -> None:
+    ledger.write(make_call(recorded_at=NOW - HOUR, first_listed_at=NOW - SECOND, status=FileStatus.FAILED))
+    ledger.write(make_call("B", recorded_at=NOW - HOUR, first_listed_at=NOW - SECOND))
+    for (found,) in (list(ledger.failed_calls()), list(ledger.open_calls())):
+        assert (found.recorded_at, found.first_listed_at) == (NOW - HOUR, NOW - SECOND)
+
+
+def test_the_open_and_the_failed_index_project_what_is_read_of_them(table_properties: dict[str, Any]) -> None:
+    read = {"pk", "recorded_at", "first_listed_at"}
+    indexes = projected(table_properties)
+    assert indexes["open"] == read | {"open_shard", "next_visit_at"}
+    assert indexes["failed"] == read | {"failed_shard"}
+
+
+def test_every_key_of_the_template_is_text_that_an_item_writes(
+    table_properties: dict[str, Any], make_call: MakeCall
+) -> None:
+    item = call_to_item(make_call(files={}, unnamed=RecordingFile(recorded_at=NOW, first_seen_at=NOW)))
+    failed = call_to_item(make_call(status=FileStatus.FAILED))
+    keys = {each["AttributeName"]: each["AttributeType"] for each in table_properties["AttributeDefinitions"]}
+    assert keys == {name: "S" for name in keys if "S" in {**failed, **item}[name]}
+
+
+def test_the_open_index_is_spread_over_its_shards(ledger: Ledger, make_call: MakeCall) -> None:
+    ledger.write_many([make_call(f"C{number}") for number in range(60)])
+    items = [ledger.client.get_item(TableName="ledger", Key=call_key(f"C{n}"))["Item"] for n in range(60)]
+    assert len({item["open_shard"]["S"] for item in items}) > 4
+    assert len(list(ledger.open_calls())) == 60
+
+
+def test_calls_of_a_day_are_found_by_their_first_file_oldest_first(
+    ledger: Ledger, make_call: MakeCall
+) -> None:
+    midnight = datetime(2026, 3, 1, tzinfo=UTC)
+    for name, recorded_at in (
+        ("LATE", midnight + timedelta(hours=23, minutes=59, seconds=59)),
+        ("EARLY", midnight),
+        ("BEFORE", midnight - SECOND),
+        ("AFTER", midnight + timedelta(days=1)),
+    ):
+        ledger.write(make_call(name, recorded_at=recorded_at, status=FileStatus.DELETED_AT_SOURCE))
+    assert list(ledger.calls_of_day("2026-03-01")) == ["EARLY", "LATE"]
+    assert list(ledger.calls_of_day("2026-02-27")) == []
+
+
+def test_an_index_is_read_to_its_last_page(ledger: Ledger, make_call: MakeCall) -> None:
+    """A page is at most 1 MB; a call with a long id in the day's index weighs about 2 KB."""
+    calls = [make_call(f"{number:04}{'x' * 880}", status=FileStatus.FAILED) for number in range(900)]
+    assert all(ledger.write_many(calls))
+    assert len(list(ledger.calls_of_day("2026-03-01"))) == 900
+
+
+# --- What is due
+
+
+def test_calls_are_due_once_their_next_visit_has_passed_longest_first(
+    ledger: Ledger, make_call: MakeCall
+) -> None:
+    for number in range(20):
+        ledger.write(make_call(f"C{number}", next_visit_at=NOW - number * SECOND))
+    ledger.write(make_call("LATER", next_visit_at=NOW + SECOND))
+    ledger.write(make_call("DONE", next_visit_at=NOW - HOUR, status=FileStatus.DELETED_AT_SOURCE))
+    due = ledger.due_calls(NOW, 1000)
+    assert due == [(f"C{number}", NOW - number * SECOND) for number in reversed(range(20))]
+    assert ledger.due_calls(NOW, 5) == due[:5]
+
+
+def test_windows_are_due_apart_from_calls(ledger: Ledger, make_call: MakeCall) -> None:
+    ledger.write(make_call(next_visit_at=NOW - HOUR))
+    ledger.owe_windows([owed(0), owed(1, due_at=NOW + SECOND), owed(2, due_at=NOW - HOUR)])
+    assert ledger.due_windows(NOW, 10) == [owed(2, due_at=NOW - HOUR), owed(0)]
+    assert ledger.due_windows(NOW, 1) == [owed(2, due_at=NOW - HOUR)]
+    assert [each for each, _ in ledger.due_calls(NOW, 10)] == ["CALL"]
+
+
+# --- Leases
+
+
+def test_a_lease_pushes_the_next_visit_on_once(ledger: Ledger, make_call: MakeCall) -> None:
+    ledger.write(make_call(next_visit_at=NOW))
+    assert ledger.lease_call("CALL", seen=NOW, until=NOW + HOUR)
+    assert not ledger.lease_call("CALL", seen=NOW, until=NOW + 2 * HOUR)
+    assert ledger.due_calls(NOW, 10) == []
+    assert ledger.due_calls(NOW + HOUR, 10) == [("CALL", NOW + HOUR)]
+
+
+def test_a_lease_does_not_cost_a_visit_its_write(ledger: Ledger, make_call: MakeCall) -> None:
+    ledger.write(make_call(next_visit_at=NOW))
+    read = ledger.read("CALL")
+    assert read
+    ledger.lease_call("CALL", seen=NOW, until=NOW + HOUR)
+    assert ledger.write(replace(read, visits=1))
+
+
+def test_a_settled_or_an_unknown_call_takes_no_lease(ledger: Ledger, make_call: MakeCall) -> None:
+    ledger.write(make_call(status=FileStatus.DELETED_AT_SOURCE))
+    assert not ledger.lease_call("CALL", seen=NOW, until=NOW + HOUR)
+    assert not ledger.lease_call("NOBODY", seen=NOW, until=NOW + HOUR)
+    assert ledger.read("NOBODY") is None
+    assert list(ledger.open_calls()) == []
+
+
+def test_a_windows_lease_is_taken_once(ledger: Ledger) -> None:
+    ledger.owe_windows([owed()])
+    assert ledger.lease_window(owed().window, seen=NOW, until=NOW + HOUR)
+    assert not ledger.lease_window(owed().window, seen=NOW, until=NOW + HOUR)
+    assert not ledger.lease_window(owed(5).window, seen=NOW, until=NOW + HOUR)
+
+
+# --- Windows
+
+
+def test_windows_are_owed_past_one_batch_until_they_are_finished(ledger: Ledger) -> None:
+    windows = [owed(hours) for hours in range(WRITE_BATCH * 2 + 3)]
+    ledger.owe_windows(windows)
+    assert sorted(each.window for each in ledger.open_windows()) == [each.window for each in windows]
+    for each in windows[1:]:
+        ledger.finish_window(each.window)
+    assert ledger.open_windows() == windows[:1]
+
+
+def test_a_window_comes_back_as_it_was_noted(ledger: Ledger) -> None:
+    noted = owed(attempts=3, last_error="the provider answered 503", refused=True, next_visit_at=NOW + HOUR)
+    ledger.owe_windows([owed()])
+    ledger.note_window(noted)
+    assert ledger.read_window(noted.window) == noted
+
+
+def test_an_attempt_does_not_bring_a_finished_window_back(ledger: Ledger) -> None:
+    ledger.owe_windows([owed()])
+    ledger.finish_window(owed().window)
+    ledger.note_window(owed(attempts=1))
+    assert ledger.read_window(owed().window) is None
+
+
+def test_a_window_that_looks_again_is_another_than_one_that_does_not(ledger: Ledger) -> None:
+    ledger.owe_windows([owed(), owed(again=True)])
+    ledger.finish_window(owed().window)
+    assert ledger.open_windows() == [owed(again=True)]
+
+
+def test_a_window_that_is_finished_twice_is_finished(ledger: Ledger) -> None:
+    ledger.finish_window(owed().window)
+    assert ledger.open_windows() == []
+
+
+# --- The cursor
+
+
+def test_there_is_no_cursor_before_the_first_tick(ledger: Ledger) -> None:
+    assert ledger.listed_until() is None
+
+
+def test_the_cursor_moves_on_and_never_back(ledger: Ledger) -> None:
+    assert ledger.move_cursor(NOW)
+    assert not ledger.move_cursor(NOW - SECOND)
+    assert not ledger.move_cursor(NOW)
+    assert ledger.listed_until() == NOW
+    assert ledger.move_cursor(NOW + SECOND)
+    assert ledger.listed_until() == NOW + SECOND
+
+
+# --- What DynamoDB leaves undone
+
+
+@pytest.fixture
+def stubbed(aws: None) -> Iterator[tuple[Ledger, Stubber]]:
+    del aws
+    client = boto3.client("dynamodb")
+    with Stubber(client) as stub:
+        yield Ledger(client, "ledger"), stub
+        stub.assert_no_pending_responses()
+
+
+def test_keys_that_are_left_unprocessed_are_asked_for_again(
+    stubbed: tuple[Ledger, Stubber], make_call: MakeCall
+) -> None:
+    ledger, stub = stubbed
+    left = {"ledger": {"Keys": [call_key("B")], "ConsistentRead": True}}
+    stub.add_response(
+        "batch_get_item", {"Responses": {"ledger": [call_to_item(make_call("A"))]}, "UnprocessedKeys": left}
+    )
+    stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left}, {"RequestItems": left})
+    stub.add_response(
+        "batch_get_item",
+        {"Responses": {"ledger": [call_to_item(make_call("B"))]}, "UnprocessedKeys": {}},
+        {"RequestItems": left},
+    )
+    assert sorted(ledger.read_many(["A", "B"])) == ["A", "B"]
+
+
+def test_windows_that_are_left_unprocessed_are_written_again(stubbed: tuple[Ledger, Stubber]) -> None:
+    ledger, stub = stubbed
+    left = {"ledger": [{"PutRequest": {"Item": window_to_item(owed(1))}}]}
+    stub.add_response("batch_write_item", {"UnprocessedItems": left})
+    stub.add_response("batch_write_item", {"UnprocessedItems": {}}, {"RequestItems": left})
+    ledger.owe_windows([owed(0), owed(1)])
+
+
+def test_windows_that_stay_unprocessed_are_an_error(stubbed: tuple[Ledger, Stubber]) -> None:
+    ledger, stub = stubbed
+    left = {"ledger": [{"PutRequest": {"Item": {**window_key(owed().window)}}}]}
+    for _ in range(8):
+        stub.add_response("batch_write_item", {"UnprocessedItems": left})
+    with pytest.raises(RetryableError, match="1 windows"):
+        ledger.owe_windows([owed()])
