@@ -100,15 +100,11 @@ class Ledger:
 
     def due_windows(self, now: datetime, most: int) -> list[OwedWindow]:
         keys = self._open_until(WINDOWS_SHARD, now, most)
-        return [
-            window_from_item(item) for item in self._read_items({"pk": serialized(k)["pk"]} for k in keys)
-        ]
+        return self._read_windows(keys)
 
     def open_windows(self) -> list[OwedWindow]:
         keys = self.query("open", "open_shard = :shard", {":shard": WINDOWS_SHARD})
-        return [
-            window_from_item(item) for item in self._read_items({"pk": serialized(k)["pk"]} for k in keys)
-        ]
+        return self._read_windows(keys)
 
     def open_calls(self) -> Iterator[IndexedCall]:
         """Every call that is open, by the eventually consistent index."""

@@ -41,7 +41,7 @@ def parse_call(body: object, reference_id: str) -> tuple[Row, ...]:
     if isinstance(body, Mapping) and "call_recordings" in body:
         body = body["call_recordings"] or []
     rows = [
-        _row({"reference_id": reference_id, **entry})
+        _row({**entry, "reference_id": entry.get("reference_id") or reference_id})
         for entry in _entries(body)
         if isinstance(entry, Mapping)
     ]

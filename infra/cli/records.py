@@ -54,6 +54,5 @@ def _transcript(transcript: Transcript | None) -> dict[str, Any] | None:
         return None
     return {
         "status": transcript.status.value,
-        "reason": transcript.reason,
         "key": transcript.stored.key if transcript.stored else None,
     }

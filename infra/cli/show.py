@@ -12,7 +12,7 @@ from infra.cli.moments import in_utc
 from infra.errors import CommandError
 
 if TYPE_CHECKING:
-    from call_archive.calls import Call
+    from call_archive.calls import Call, RecordingFile
 
 
 @click.command()
@@ -35,11 +35,9 @@ def show(deployment: Deployment, *, reference_id: str, as_json: bool) -> None:
 
 
 def _known(call: Call) -> dict[str, Any]:
-    from infra.cli.records import record_of
-
-    files = [record_of(call.reference_id, name, file) for name, file in call.files.items()]
+    files = [_known_file(call, name, file) for name, file in call.files.items()]
     if call.unnamed is not None:
-        files.append(record_of(call.reference_id, None, call.unnamed))
+        files.append(_known_file(call, None, call.unnamed))
     return {
         "reference_id": call.reference_id,
         "state": "settled" if call.settled else "open",
@@ -50,6 +48,16 @@ def _known(call: Call) -> dict[str, Any]:
         "last_error": call.last_error,
         "files": files,
     }
+
+
+def _known_file(call: Call, name: str | None, file: RecordingFile) -> dict[str, Any]:
+    """What `find` tells, and why the transcript is where it is."""
+    from infra.cli.records import record_of
+
+    record = record_of(call.reference_id, name, file)
+    if file.transcript is not None:
+        record["transcript"] |= {"reason": file.transcript.reason}
+    return record
 
 
 def _print(known: dict[str, Any]) -> None:

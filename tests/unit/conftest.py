@@ -157,15 +157,20 @@ def start_telesign() -> Iterator[StartTelesign]:
 
 
 @pytest.fixture(scope="session")
-def resources(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The stack's resources as the app synthesizes them with the shipped settings."""
+def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The stack as the app synthesizes it with the shipped settings."""
     out = tmp_path_factory.mktemp("cdk.out")
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     environment = cdk_environment() | {"CDK_OUTDIR": str(out), "CDK_CONTEXT_JSON": json.dumps(context)}
     subprocess.run(
         [sys.executable, "-m", "infra.app"], cwd=ROOT, env=environment, capture_output=True, check=True
     )
-    template = json.loads((out / "CallArchive.template.json").read_text())
+    template: dict[str, Any] = json.loads((out / "CallArchive.template.json").read_text())
+    return template
+
+
+@pytest.fixture(scope="session")
+def resources(template: dict[str, Any]) -> list[dict[str, Any]]:
     return list(template["Resources"].values())
 
 

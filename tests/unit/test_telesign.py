@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import time
+import zlib
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -670,3 +672,82 @@ def test_the_budget_is_kept_by_threads_together() -> None:
         for done in [pool.submit(budget.wait) for _ in range(10)]:
             done.result()
     assert timedelta(seconds=time.monotonic() - began) >= timedelta(milliseconds=90)
+
+
+# --- Bodies in pieces
+
+
+@pytest.mark.parametrize("length", ["told", "chunked", "closed"])
+@pytest.mark.parametrize("piece", [1, 7, 1000])
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "deflate"])
+def test_an_answer_is_whole_however_it_comes(
+    raw_server: RawServer, connect: Connect, length: str, piece: int, encoding: str
+) -> None:
+    body = document(call_recordings=[{"reference_id": "A", "file_name": "a.wav" * 9}])
+    if encoding != "identity":
+        body = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\n".encode()
+    pieces = [body[at : at + piece] for at in range(0, len(body), piece)]
+    match length:
+        case "told":
+            raw_server.says(head + b"Content-Length: %d\r\n\r\n" % len(body), *pieces, gap_seconds=0.001)
+        case "chunked":
+            chunks = [b"%x\r\n%s\r\n" % (len(each), each) for each in pieces]
+            raw_server.says(
+                head + b"Transfer-Encoding: chunked\r\n\r\n", *chunks, b"0\r\n\r\n", gap_seconds=0.001
+            )
+        case _:
+            raw_server.says(head + b"\r\n", *pieces, then="close", gap_seconds=0.001)
+    page = connect(raw_server.url).first_page(WINDOW)
+    assert [row.reference_id for row in page.rows] == ["A"]
+
+
+@pytest.mark.parametrize("there", [0, 1, 20])
+@pytest.mark.parametrize("then", ["close", "reset"])
+@pytest.mark.parametrize("length", ["told", "chunked"])
+def test_an_answer_that_ends_early_is_tried_again(
+    raw_server: RawServer, connect: Connect, there: int, then: Any, length: str
+) -> None:
+    body = document(call_recordings=[{"reference_id": "A"}])
+    if length == "told":
+        raw_server.says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + body[:there], then=then)
+    else:
+        raw_server.says(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n" + body[:there], then=then
+        )
+    with pytest.raises(RetryableError):
+        connect(raw_server.url).first_page(WINDOW)
+
+
+def test_a_cut_body_that_reads_like_an_empty_page_is_not_believed(
+    raw_server: RawServer, connect: Connect
+) -> None:
+    raw_server.says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}", then="close")
+    with pytest.raises(RetryableError):
+        connect(raw_server.url).first_page(WINDOW)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_an_answer_that_is_wrongly_encoded_is_tried_again(
+    raw_server: RawServer, connect: Connect, encoding: str
+) -> None:
+    raw_server.answers(b'{"no": "gzip"}', headers={"Content-Encoding": encoding})
+    with pytest.raises(RetryableError):
+        connect(raw_server.url).first_page(WINDOW)
+
+
+def test_a_small_answer_that_unpacks_to_a_huge_one_is_given_up(
+    raw_server: RawServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telesign, "LARGEST_ANSWER", 1_000_000)
+    raw_server.answers(gzip.compress(b" " * 50_000_000), headers={"Content-Encoding": "gzip"})
+    with pytest.raises(RetryableError, match="too large"):
+        connect(raw_server.url).first_page(WINDOW)
+
+
+def test_answers_share_a_connection(raw_server: RawServer, connect: Connect) -> None:
+    raw_server.answers(document())
+    client = connect(raw_server.url)
+    for _ in range(5):
+        client.first_page(WINDOW)
+    assert (raw_server.connections, len(raw_server.requests)) == (1, 5)
