@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -110,7 +111,7 @@ class RawServer:
                 with self._lock:
                     self.connections += 1
                 self._open.append(connection)
-                self._start(lambda connection=connection: self._serve(connection))  # type: ignore[misc]
+                self._start(partial(self._serve, connection))
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
