@@ -1,0 +1,305 @@
+"""The archive's invariants, looked at from outside: what the provider held, against what was made of it.
+
+Nothing here asks the archive what it meant to do. It takes what lies in the bucket, the ledger and the queues.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from call_archive.calls import Call, FileStatus, RecordingFile, StoredObject, Transcript, TranscriptStatus
+from call_archive.keys import Origin
+from call_archive.revisits import LONGEST_CHAIN
+from call_archive.windows import SECOND, OwedWindow, Window
+from infra.checking.differences import StoredVersion
+
+INVARIANTS = {
+    "I1": "every listed call is settled, open with a next visit, or failed with a reason; so is what is dead",
+    "I2": "what the ledger calls archived exists, in one version, with the provider's bytes",
+    "I3": "nothing is in the bucket that the provider did not serve for that file",
+    "I4": "nothing archived is overwritten, deleted or moved",
+    "I5": "the ledger says archived only after S3 has said so",
+    "I6": "the cursor never passes a window that is not noted",
+    "I7": "every transcript ends archived, none, or failed with a reason",
+    "I8": "a call that cannot be handled delays no other",
+    "I9": "no chain of messages is longer than 10, no call is visited without bound",
+    "I10": "no credential, no signed link and no transcript's text is where it does not belong",
+    "I11": "no half-uploaded part is left behind",
+    "I12": "once all trouble has ended, everything is archived with no one acting",
+    "I13": "each loss is told to the alarms",
+}
+"""By their names in reports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A recording file as the provider truly held it, and the ends that it may honestly come to."""
+
+    reference_id: str
+    file_name: str
+    recorded_at: datetime
+    sha256: str | None
+    """Of its bytes, in hex; None when no recording was ever served for it."""
+    transcribes: tuple[Mapping[str, Any], ...] = ()
+    """Each `transcribe` that was told of it as completed."""
+    recording_ends: frozenset[FileStatus] = frozenset({FileStatus.ARCHIVED})
+    transcript_ends: frozenset[TranscriptStatus] = frozenset(TranscriptStatus) - {TranscriptStatus.PENDING}
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(reference_id=self.reference_id, file_name=self.file_name, recorded_at=self.recorded_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What was found. What a harness cannot see it leaves at its default, and is then not judged by it."""
+
+    at_rest: bool
+    """All trouble has ended and all deadlines have passed: nothing may be open any more."""
+    calls: Mapping[str, Call]
+    versions: Collection[StoredVersion]
+    read: Callable[[StoredVersion], bytes]
+    """The bytes of a transcript's object."""
+    versions_before: Collection[StoredVersion] = ()
+    """What an earlier look found in the same bucket."""
+    windows: Collection[OwedWindow] = ()
+    listed_from: datetime | None = None
+    listed_until: datetime | None = None
+    noted_windows: Collection[Window] = ()
+    """Every window that was ever durably noted, listed by now or not."""
+    uploads: Collection[str] = ()
+    """Keys of multipart uploads that were begun and not ended."""
+    messages: Collection[str] = ()
+    """Bodies of messages that were ever sent."""
+    dead_letters: Collection[str] = ()
+    """Bodies of messages that lie in a dead-letter queue."""
+    poison: Collection[str] = ()
+    """Calls that cannot be handled, by their nature."""
+    most_visits: int | None = None
+    losses_told: Collection[tuple[str, str]] | None = None
+    """Reference id and file name of each loss that the alarms were told of."""
+    secrets: Collection[str] = ()
+    texts: Iterable[tuple[str, str]] = field(default=())
+    """Where it was found, and what it says: logs, items, messages, metadata, errors, screens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Violation:
+    invariant: str
+    subject: str
+    """A reference id, a key, or a place."""
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant} {self.subject}: {self.what} ({INVARIANTS[self.invariant]})"
+
+
+def violations(served: Iterable[Served], seen: Observation) -> list[Violation]:
+    """Every invariant that does not hold, by name; none when all do."""
+    files = {(each.reference_id, each.file_name): each for each in served}
+    return sorted(
+        {
+            *_accounted_for(files.values(), seen),
+            *_archived_as_served(files, seen),
+            *_nothing_else(files.values(), seen),
+            *_untouched(seen),
+            *_noted_before_passed(seen),
+            *_bounded(seen),
+            *_kept_secret(seen),
+            *(
+                Violation(invariant="I11", subject=key, what="an upload was left behind")
+                for key in seen.uploads
+            ),
+            *_no_longer_open(seen),
+            *_ended_well(files.values(), seen),
+            *_told(seen),
+        }
+    )
+
+
+def _accounted_for(served: Iterable[Served], seen: Observation) -> Iterator[Violation]:
+    for reference_id in {each.reference_id for each in served} - seen.calls.keys() - set(seen.poison):
+        if seen.at_rest:
+            yield Violation(invariant="I1", subject=reference_id, what="the ledger does not know it")
+    for call in seen.calls.values():
+        for name, file in _parts(call):
+            if file.failed and not (file.reason or (file.transcript and file.transcript.reason)):
+                yield Violation(
+                    invariant="I1", subject=call.reference_id, what=f"{name} failed without a reason"
+                )
+    for body in seen.dead_letters:
+        dead = _fields(body).get("reference_id")
+        if isinstance(dead, str) and dead not in seen.calls:
+            yield Violation(invariant="I1", subject=dead, what="dead, and not in the ledger")
+
+
+def _archived_as_served(files: Mapping[tuple[str, str], Served], seen: Observation) -> Iterator[Violation]:
+    """I2 and, as the ledger is looked at while work goes on, I5."""
+    versions: dict[str, list[StoredVersion]] = defaultdict(list)
+    for version in seen.versions:
+        versions[version.key].append(version)
+    for call in seen.calls.values():
+        for name, file in call.files.items():
+            truth = files.get((call.reference_id, name))
+            for stored, sha256 in _claims(file, truth):
+                subject = stored.key
+                found = versions[subject]
+                if not found:
+                    yield Violation(invariant="I5", subject=subject, what="archived, and not in the bucket")
+                elif len(found) > 1 or found[0].delete_marker:
+                    yield Violation(invariant="I2", subject=subject, what=f"{len(found)} versions")
+                elif (found[0].size, found[0].sha256) != (stored.size, stored.sha256):
+                    yield Violation(invariant="I2", subject=subject, what="not what the ledger says it is")
+                elif sha256 not in (None, stored.sha256):
+                    yield Violation(invariant="I2", subject=subject, what="not the bytes that were served")
+
+
+def _claims(file: RecordingFile, truth: Served | None) -> Iterator[tuple[StoredObject, str | None]]:
+    """What the ledger says is stored of a file, and the SHA-256 that it must have, if that is known."""
+    if file.status is FileStatus.ARCHIVED and file.recording is not None:
+        yield file.recording, truth.sha256 if truth is not None else None
+    if file.transcript is not None and file.transcript.stored is not None:
+        yield file.transcript.stored, None
+
+
+def _nothing_else(served: Iterable[Served], seen: Observation) -> Iterator[Violation]:
+    recordings: dict[str, Served] = {}
+    transcripts: dict[str, Served] = {}
+    for each in served:
+        recordings[each.origin.recording_key] = each
+        transcripts[each.origin.transcript_key] = each
+    for version in seen.versions:
+        if version.delete_marker:
+            continue
+        if version.key in recordings:
+            if version.sha256 != recordings[version.key].sha256:
+                yield Violation(invariant="I3", subject=version.key, what="not the bytes that were served")
+        elif version.key in transcripts:
+            if not _is_served_transcript(seen.read(version), transcripts[version.key]):
+                yield Violation(invariant="I3", subject=version.key, what="not a transcript that was served")
+        else:
+            yield Violation(invariant="I3", subject=version.key, what="nobody served it")
+
+
+def _is_served_transcript(body: bytes, truth: Served) -> bool:
+    document = _fields(body)
+    told = {
+        "reference_id": truth.reference_id,
+        "file_name": truth.file_name,
+        "recording_key": truth.origin.recording_key,
+    }
+    return all(document.get(name) == value for name, value in told.items()) and (
+        document.get("transcribe") in truth.transcribes
+    )
+
+
+def _untouched(seen: Observation) -> Iterator[Violation]:
+    now = set(seen.versions)
+    for version in seen.versions_before:
+        if version not in now:
+            yield Violation(invariant="I4", subject=version.key, what="changed or gone since the last look")
+    keys: set[str] = set()
+    for version in seen.versions:
+        if version.delete_marker:
+            yield Violation(invariant="I4", subject=version.key, what="deleted")
+        elif version.key in keys:
+            yield Violation(invariant="I4", subject=version.key, what="written again")
+        keys.add(version.key)
+
+
+def _noted_before_passed(seen: Observation) -> Iterator[Violation]:
+    if seen.listed_from is None or seen.listed_until is None:
+        return
+    covered_until = seen.listed_from - SECOND
+    for window in sorted(seen.noted_windows):
+        if window.start > covered_until + SECOND:
+            break
+        covered_until = max(covered_until, window.end)
+    if covered_until < seen.listed_until:
+        yield Violation(
+            invariant="I6",
+            subject=f"{seen.listed_until:%Y-%m-%dT%H:%M:%S}",
+            what=f"noted without a gap only until {covered_until:%Y-%m-%dT%H:%M:%S}",
+        )
+
+
+def _bounded(seen: Observation) -> Iterator[Violation]:
+    for body in seen.messages:
+        fields = _fields(body)
+        hop = fields.get("hop")
+        if isinstance(hop, int) and hop > LONGEST_CHAIN:
+            subject = str(fields.get("reference_id") or fields.get("start"))
+            yield Violation(invariant="I9", subject=subject, what=f"a chain of {hop} messages")
+    for call in seen.calls.values():
+        if seen.most_visits is not None and call.visits > seen.most_visits:
+            yield Violation(invariant="I9", subject=call.reference_id, what=f"visited {call.visits} times")
+
+
+def _kept_secret(seen: Observation) -> Iterator[Violation]:
+    """The secret itself is not repeated here, for this too is printed."""
+    for where, text in seen.texts:
+        for number, secret in enumerate(seen.secrets):
+            if secret in text:
+                yield Violation(invariant="I10", subject=where, what=f"holds secret number {number}")
+
+
+def _no_longer_open(seen: Observation) -> Iterator[Violation]:
+    for call in seen.calls.values():
+        if call.settled:
+            continue
+        if call.next_visit_at < call.first_listed_at:
+            yield Violation(invariant="I1", subject=call.reference_id, what="open without a next visit")
+        if seen.at_rest and call.reference_id not in seen.poison:
+            invariant = "I8" if seen.poison else "I12"
+            yield Violation(invariant=invariant, subject=call.reference_id, what="still open")
+    if seen.at_rest:
+        for owed in seen.windows:
+            yield Violation(invariant="I12", subject=f"{owed.window.start}", what="still to be listed")
+
+
+def _ended_well(served: Iterable[Served], seen: Observation) -> Iterator[Violation]:
+    """What each file has come to, once nothing is left to come."""
+    for truth in served if seen.at_rest else ():
+        call = seen.calls.get(truth.reference_id)
+        if call is None or not call.settled:
+            continue
+        file = call.files.get(truth.file_name)
+        if file is None or file.status not in truth.recording_ends:
+            end = "not known" if file is None else f"{file.status.value} ({file.reason})"
+            what = f"{truth.file_name} is {end}"
+            yield Violation(invariant="I12", subject=truth.reference_id, what=what)
+        elif file.status is FileStatus.ARCHIVED and not _is_one_of(file.transcript, truth.transcript_ends):
+            transcript = file.transcript
+            end = "nothing" if transcript is None else f"{transcript.status.value} ({transcript.reason})"
+            what = f"the transcript of {truth.file_name} is {end}"
+            yield Violation(invariant="I7", subject=truth.reference_id, what=what)
+
+
+def _is_one_of(transcript: Transcript | None, ends: Collection[TranscriptStatus]) -> bool:
+    return transcript is not None and transcript.status in ends
+
+
+def _told(seen: Observation) -> Iterator[Violation]:
+    if seen.losses_told is None:
+        return
+    for call in seen.calls.values():
+        for name, file in _parts(call):
+            if file.failed and (call.reference_id, name) not in seen.losses_told:
+                yield Violation(
+                    invariant="I13", subject=call.reference_id, what=f"the loss of {name} is untold"
+                )
+
+
+def _parts(call: Call) -> Sequence[tuple[str, RecordingFile]]:
+    return [*call.files.items(), *([("", call.unnamed)] if call.unnamed else [])]
+
+
+def _fields(body: str | bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(body)
+    except ValueError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
