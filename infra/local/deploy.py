@@ -5,8 +5,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +29,8 @@ class Plan:
     archive_from: datetime
     recording_hosts: tuple[str, ...] = LOOPBACK
     transcript_grace_seconds: int | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of cdk.json, by name."""
 
     def context(self) -> list[str]:
         values = {
@@ -43,6 +45,7 @@ class Plan:
         }
         if self.transcript_grace_seconds is not None:
             values["transcript_grace_seconds"] = str(self.transcript_grace_seconds)
+        values |= self.settings
         return [part for name, value in values.items() for part in ("-c", f"{name}={value}")]
 
 

@@ -17,6 +17,7 @@ from infra.local.processes import Detached, is_running, start_detached
 HOST = "127.0.0.1"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+GATEWAY = "infra.local.gateway:app"
 START_TIMEOUT_SECONDS = 60.0
 LOG_LINES = 20
 
@@ -35,14 +36,17 @@ class MiniStack:
         )
 
 
-def start_ministack(folder: Path, *, port: int = 0) -> MiniStack:
-    """Starts it with everything it writes in `folder`; port 0 takes a free one. It may not answer yet."""
+def start_ministack(folder: Path, *, port: int = 0, app: str = GATEWAY) -> MiniStack:
+    """Starts it with everything it writes in `folder`; port 0 takes a free one. It may not answer yet.
+
+    `app` is what serves, as `module:name`: a test may put a layer of its own before it.
+    """
     certificate = write_certificate(folder)
     log_file = folder / "ministack.log"
     with _listening_socket(port) as listening:
         port = listening.getsockname()[1]
         # The open socket is handed on: no one can take the port between choosing it and serving on it.
-        argv = [sys.executable, "-m", "hypercorn", "infra.local.gateway:app"]
+        argv = [sys.executable, "-m", "hypercorn", app]
         argv += ["--workers", "0", "--bind", f"fd://{listening.fileno()}", "--keep-alive", "75"]
         argv += ["--certfile", str(certificate.certificate), "--keyfile", str(certificate.key)]
         process = start_detached(

@@ -4,13 +4,12 @@ import hashlib
 import math
 import struct
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
 
-from .options import SMALLEST_WAV_BYTES, Options, seeded
+from .options import SMALLEST_WAV_BYTES, Audio, AudioSource, Options, seeded
 
 CHUNK_BYTES = 256 * 1024
 RATE = 8000
@@ -19,20 +18,12 @@ TONES_HZ = tuple(range(200, 1400, 40))  # whole periods in a quarter of a second
 LOUDNESS = 9000
 
 
-class Audio(Protocol):
-    @property
-    def size(self) -> int: ...
-
-    def chunks(self) -> Iterator[bytes]: ...
-
-
-AudioSource = Callable[[str], Audio]
-
-
 def audio_source(options: Options) -> AudioSource:
     """Give the audio of a file name. Raises ValueError when the folder holds no .wav file."""
-    if options.audio is not None:
+    if isinstance(options.audio, Path):
         return _folder(options.seed, options.audio)
+    if options.audio is not None:
+        return options.audio
     size = options.file_bytes
     if size is not None:
         return lambda file_name: SizedAudio(seed=options.seed, file_name=file_name, size=size)

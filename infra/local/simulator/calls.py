@@ -2,7 +2,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .audio import Audio, sha256_of
+from .audio import sha256_of
+from .options import Audio
 from .transcripts import Transcript
 
 

@@ -1,8 +1,9 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
 SMALLEST_WAV_BYTES = 44
 LARGEST_FILE_BYTES = 2 * 1024**3
@@ -17,6 +18,17 @@ def seeded(*parts: object) -> Random:
     return Random("/".join(map(str, parts)))  # noqa: S311 - the same seed must give the same provider
 
 
+class Audio(Protocol):
+    @property
+    def size(self) -> int: ...
+
+    def chunks(self) -> Iterator[bytes]: ...
+
+
+AudioSource = Callable[[str], Audio]
+"""The audio of a file, by its name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the simulated account holds and how its servers behave.
@@ -26,7 +38,7 @@ class Options:
 
     calls: int = 40
     seed: int = 1
-    audio: Path | None = None  # a folder of .wav files to serve instead of synthesized tones
+    audio: Path | AudioSource | None = None  # a folder of .wav files to serve instead of synthesized tones
     file_bytes: int | None = None  # every file has exactly this size
     customer_id: str = "5A1F0C3E-7B2D-4E96-8C41-D0E9B7A6F352"
     api_key: str = field(

@@ -8,9 +8,8 @@ from enum import StrEnum, auto
 from random import Random
 from typing import TypeVar
 
-from .audio import AudioSource
 from .calls import TrueCall, TrueFile
-from .options import Options, seeded
+from .options import AudioSource, Options, seeded
 from .transcripts import Transcription, make_transcript
 
 Card = TypeVar("Card")

@@ -1,0 +1,37 @@
+"""What takes long: many calls, and large files, through the real stack on an embedded AWS."""
+
+import json
+import sys
+
+import click
+
+from infra.local.progress import Progress
+from tests.volume import calls as volume_of_calls
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def main() -> None:
+    """Archives much, and looks at all of it from outside. Prints one JSON object; exit code 1 if it does not hold."""
+
+
+@main.command("calls")
+@click.option("--calls", default=10_000, help="Calls in the provider's history.")
+@click.option("--faults", default=10.0, metavar="PER_CENT", help="Of the provider's answers.")
+@click.option("--file-bytes", default=16_384, help="The size of each recording.")
+@click.option("--timeout", default=5400.0, metavar="S", help="Give up after S seconds.")
+def many_calls(calls: int, faults: float, file_bytes: int, timeout: float) -> None:
+    """Many calls, with faults of the provider; 5 per cent of the messages come twice."""
+    volume = volume_of_calls.Volume(
+        calls=calls,
+        faults_per_cent=faults,
+        file_bytes=file_bytes,
+        timeout_seconds=timeout,
+    )
+    with Progress() as progress:
+        found = volume_of_calls.run(volume, progress)
+    click.echo(json.dumps(found, indent=2))
+    sys.exit(any(found[name] for name in ("missing", "altered", "extra", "violations")))
+
+
+if __name__ == "__main__":
+    main()
