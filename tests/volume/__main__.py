@@ -7,6 +7,7 @@ import click
 
 from infra.local.progress import Progress
 from tests.volume import calls as volume_of_calls
+from tests.volume import sizes as volume_of_sizes
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -31,6 +32,18 @@ def many_calls(calls: int, faults: float, file_bytes: int, timeout: float) -> No
         found = volume_of_calls.run(volume, progress)
     click.echo(json.dumps(found, indent=2))
     sys.exit(any(found[name] for name in ("missing", "altered", "extra", "violations")))
+
+
+@main.command("sizes")
+@click.option("--largest/--no-largest", default=True, help="Also one of 2 GiB, which takes minutes.")
+def every_size(*, largest: bool) -> None:
+    """Recordings of every size, and how much memory they take."""
+    sizes = (*volume_of_sizes.SIZES, *([volume_of_sizes.LARGEST] if largest else []))
+    with Progress() as progress:
+        found = volume_of_sizes.run(sizes, progress)
+    click.echo(json.dumps(found, indent=2))
+    above = found["above_idle_mib"] > volume_of_sizes.MOST_ABOVE_IDLE_MIB
+    sys.exit(above or any(found[name] for name in ("missing", "altered", "violations")))
 
 
 if __name__ == "__main__":
