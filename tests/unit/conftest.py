@@ -1,5 +1,6 @@
 """An AWS in memory whose ledger has the template's own schema, a simulated provider, and a scripted server."""
 
+import fcntl
 import json
 import os
 import socket
@@ -159,15 +160,24 @@ def start_telesign() -> Iterator[StartTelesign]:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The stack as the app synthesizes it with the shipped settings."""
-    out = tmp_path_factory.mktemp("cdk.out")
+    """The stack as the app synthesizes it with the shipped settings, once for all of the run's processes."""
+    own = tmp_path_factory.getbasetemp()
+    out = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shipped-stack"
+    file = out / "CallArchive.template.json"
+    with out.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            _synthesize(out)
+    template: dict[str, Any] = json.loads(file.read_text())
+    return template
+
+
+def _synthesize(out: Path) -> None:
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     environment = cdk_environment() | {"CDK_OUTDIR": str(out), "CDK_CONTEXT_JSON": json.dumps(context)}
     subprocess.run(
         [sys.executable, "-m", "infra.app"], cwd=ROOT, env=environment, capture_output=True, check=True
     )
-    template: dict[str, Any] = json.loads((out / "CallArchive.template.json").read_text())
-    return template
 
 
 @pytest.fixture(scope="session")
