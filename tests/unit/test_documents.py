@@ -1,10 +1,12 @@
 """The documents say what the code does: settings, commands, files, metrics, events and sums."""
 
+import ast
 import json
 import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,10 @@ from infra.local.summary import print_summary
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUARANTEES = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ALL_TEXT = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -76,15 +80,43 @@ def test_the_readme_tells_the_start_that_is_shipped() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(set(re.findall(r"`((?:tests|infra|functions)/[\w./]+\.\w+)`", README)))
+    "path", sorted(set(re.findall(r"`((?:tests|infra|functions)/[\w./]+\.\w+)`", ALL_TEXT)))
 )
-def test_a_file_that_the_readme_names_exists(path: str) -> None:
+def test_a_file_that_a_document_names_exists(path: str) -> None:
     assert (ROOT / path).is_file()
 
 
-def test_every_guarantee_names_a_test() -> None:
-    for promise, _, shown_by in rows(section(README, "Guarantees")):
-        assert any(path.startswith("tests/") for path in named(shown_by)), promise
+def promises() -> dict[str, str]:
+    """What stands below each promise of the guarantees."""
+    parts = re.split(r"^### (.+)$", GUARANTEES, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize("promise", promises())
+def test_a_promise_tells_what_it_rests_on_what_proves_it_and_what_it_does_not_cover(promise: str) -> None:
+    titles = re.findall(r"^- \*\*(.+):\*\*", promises()[promise], re.MULTILINE)
+    assert titles == ["Rests on", "Proven by", "Does not cover"]
+
+
+@pytest.mark.parametrize("promise", promises())
+def test_a_promise_is_proven_by_tests_that_exist(promise: str) -> None:
+    tests = re.findall(r"`(tests/[^`]+)::(\w+)`", promises()[promise])
+    assert tests
+    assert [(path, test) for path, test in tests if test not in functions_of(ROOT / path)] == []
+
+
+@cache
+def functions_of(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_the_readme_gives_every_promise() -> None:
+    assert [promise for promise, _ in rows(section(README, "Guarantees"))] == list(promises())
+
+
+def test_every_invariant_is_promised() -> None:
+    assert {f"I{number}" for number in range(1, 14)} <= set(re.findall(r"\bI\d+\b", GUARANTEES))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
