@@ -33,6 +33,11 @@ class Mark(StrEnum):
     """Stored, and not noted in the ledger yet by a visit that is still owed."""
 
     @property
+    def word(self) -> str:
+        """`equal`, `in_work`: what its count is called."""
+        return self.name.lower()
+
+    @property
     def is_difference(self) -> bool:
         return self not in (Mark.EQUAL, Mark.IN_WORK)
 
@@ -86,7 +91,8 @@ def judge(key: str, call: Call | None, versions: Sequence[StoredVersion]) -> Fin
     expected = expected_objects(call).get(key)
     if call is not None and expected is not None:
         if not _names(key, call.reference_id, expected.file_name):
-            reason = f"the ledger has it for {expected.file_name} of {call.reference_id}, whose key it is not"
+            owner = f"{segment(call.reference_id)}/{segment(expected.file_name)}"
+            reason = f"the ledger has it for {owner}, whose key it is not"
             return Finding(mark=Mark.DIFFERENT, key=key, reason=reason)
         return compare(expected.stored, versions)
     if not versions:

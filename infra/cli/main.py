@@ -34,6 +34,9 @@ VERBS: Mapping[str, Verb] = {
     ),
     "find": Verb(module="infra.cli.find", help="List the recordings of a range of time, with their keys."),
     "show": Verb(module="infra.cli.show", help="Everything known of one call."),
+    "verify": Verb(
+        module="infra.cli.verify", help="Prove that the bucket holds what the ledger says, unaltered."
+    ),
 }
 
 

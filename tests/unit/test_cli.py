@@ -100,7 +100,7 @@ def undeployed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [[], ["local"], ["backfill"], ["status"], ["find"], ["show"], ["local", "up"]]
+    "verb", [[], ["local"], ["backfill"], ["status"], ["find"], ["show"], ["verify"], ["local", "up"]]
 )
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_every_verb_has_a_help_that_needs_no_archive(

@@ -154,7 +154,7 @@ def test_a_key_that_is_another_files_is_different_though_the_object_is_there() -
     key = replace(ORIGIN, reference_id="call-2").recording_key
     call = a_call(a=archived(recording=a_stored_object(key=key)))
     mark, reason = said(judge(key, call, [a_version(key)]))
-    assert (mark, reason) == ("*", "the ledger has it for a.wav of call-1, whose key it is not")
+    assert (mark, reason) == ("*", "the ledger has it for call-1/a.wav, whose key it is not")
 
 
 # --- An object that the ledger does not call archived
