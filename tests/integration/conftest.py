@@ -65,7 +65,7 @@ LISTING = [
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long goes on beside the rest, wrong credentials would prolong it, secrets are looked for last."""
-    last = ["test_trouble.py", "test_mending.py", "test_arrivals.py", "test_secrets.py"]
+    last = ["test_trouble.py", "test_mending.py", "test_arrivals.py", "test_secrets.py", "test_proof.py"]
     items.sort(key=lambda item: last.index(item.path.name) + 1 if item.path.name in last else 0)
 
 

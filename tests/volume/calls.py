@@ -13,9 +13,9 @@ from infra.local.comparison import compare
 from infra.local.progress import Progress
 from infra.local.simulator import Fault, Options, SimulatedTelesign
 from infra.local.simulator.faults import Where
+from tests.observing import observed, served
 from tests.volume.deployed import deployed_archive
 from tests.volume.duplicating import COUNT_FILE
-from tests.volume.observing import observed, served
 
 FAULTS: dict[Where, tuple[str, ...]] = {
     "list": ("429", "500", "503", "reset", "reset_midway", "bad_json", "html", "empty", "expired_token"),

@@ -18,8 +18,8 @@ from infra.local.progress import Progress
 from infra.local.simulator import Options, SimulatedTelesign, TrueFile
 from infra.local.simulator.audio import SizedAudio, StoredAudio
 from infra.local.simulator.options import Audio
+from tests.observing import observed, served
 from tests.volume.deployed import deployed_archive
-from tests.volume.observing import observed, served
 
 MIB = 1024**2
 SMALLEST = 44
