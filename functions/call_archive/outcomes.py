@@ -119,10 +119,11 @@ def _after_transcript(
 ) -> Transcript | None:
     """None as long as the file was never seen available: until then nothing can be said."""
     transcript = file.transcript or Transcript(status=TranscriptStatus.PENDING)
+    # What S3 has confirmed is noted, whatever became of the file or of another visit: no object is left over.
+    if isinstance(outcome, StoredObject) and transcript.status is not TranscriptStatus.ARCHIVED:
+        return Transcript(status=TranscriptStatus.ARCHIVED, stored=outcome)
     if file.available_at is None or transcript.status is not TranscriptStatus.PENDING:
         return file.transcript
-    if isinstance(outcome, StoredObject):
-        return Transcript(status=TranscriptStatus.ARCHIVED, stored=outcome)
     if isinstance(outcome, PermanentError):
         return Transcript(status=TranscriptStatus.FAILED, reason=str(outcome))
     age = seen.now - file.available_at

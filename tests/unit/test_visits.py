@@ -440,6 +440,29 @@ def test_a_visit_applied_to_a_call_that_another_visit_changed_keeps_both_results
     ]
 
 
+@pytest.mark.parametrize("status", [TranscriptStatus.NONE, TranscriptStatus.FAILED])
+def test_a_transcript_that_this_visit_stored_is_archived_whatever_another_concluded(
+    status: TranscriptStatus,
+) -> None:
+    call = visited(
+        a_call(a=an_archived_file(status)), a_row(), transcripts={"a.wav": a_stored_object(key="t")}
+    )
+    transcript = call.files["a.wav"].transcript
+    assert transcript is not None
+    assert (transcript.status, transcript.stored) == (TranscriptStatus.ARCHIVED, a_stored_object(key="t"))
+
+
+def test_a_transcript_of_a_file_that_failed_before_it_was_ever_available_is_noted() -> None:
+    call = a_call(a=a_file(status=FAILED), b=a_file())
+    row = a_row(transcribe=transcribe("completed"))
+    stored = {
+        row.file_name or "": a_stored_object(key="t") for row in transcripts_owed(call, [row], {}, POLICY)
+    }
+    transcript = visited(call, row, transcripts=stored).files["a.wav"].transcript
+    assert transcript is not None
+    assert transcript.status is TranscriptStatus.ARCHIVED
+
+
 def test_a_visit_that_changed_nothing_is_quiet() -> None:
     call = a_call(a=a_file())
     for _ in range(3):
