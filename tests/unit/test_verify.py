@@ -433,6 +433,15 @@ def test_a_call_that_is_noted_after_its_object_was_listed_is_no_difference(
     assert happening.done
 
 
+def test_a_key_is_looked_at_again_when_the_ledger_changed_meanwhile(run: Verify, held: Held) -> None:
+    before = held.store(key_of("NEW"))
+    held.s3.delete_object(Bucket=BUCKET, Key=before.key)
+    held.s3.delete_object(Bucket=BUCKET, Key=before.key, VersionId=before.version_id or "")
+    happening = Happening(held.ledger.client, "GetItem", lambda: held.archive("NEW"), after=1)
+    assert run(code=1) == [f"* {before.key}  1 delete marker"]
+    assert happening.done
+
+
 # --- A range
 
 
