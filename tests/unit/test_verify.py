@@ -25,7 +25,7 @@ from call_archive.items import call_to_item
 from call_archive.keys import Origin
 from call_archive.ledger import Ledger
 from infra.checking import bucket as buckets
-from infra.checking import walking
+from infra.checking import verifying, walking
 from infra.checking.bucket import Bucket
 from infra.checking.memory import Memory
 from infra.checking.verifying import Verification, verify
@@ -299,10 +299,8 @@ def test_objects_of_a_call_that_the_ledger_lost_are_extra(run: Verify, held: Hel
     assert run(code=1) == [f"+ {key_of('CALL')}  {reason}", f"+ {transcript_of('CALL')}  {reason}"]
 
 
-def test_objects_of_a_lost_call_are_extra_though_its_id_was_cut(
-    run: Verify, held: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("infra.checking.verifying.CLOCKS_DIFFER", timedelta(days=-1))
+@pytest.mark.usefixtures("nothing_is_recent")
+def test_objects_of_a_lost_call_are_extra_though_its_id_was_cut(run: Verify, held: Held) -> None:
     held.archive(LONG_ID)
     held.archive(LONG_ID + "x")
     held.forget(LONG_ID)
@@ -384,6 +382,21 @@ def test_what_is_stored_and_not_noted_yet_is_no_difference(run: Verify, held: He
 def test_a_cut_id_that_comes_while_it_runs_is_no_difference(run: Verify, held: Held) -> None:
     held.store(key_of(LONG_ID))
     assert run.counts() == {"in_work": 1}
+
+
+@pytest.fixture
+def nothing_is_recent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if all that is stored had been stored long before the verification began."""
+    monkeypatch.setattr(verifying, "CLOCKS_DIFFER", timedelta(days=-1))
+
+
+@pytest.mark.usefixtures("nothing_is_recent")
+def test_a_cut_id_leads_to_its_call_once_the_ledger_was_walked(run: Verify, held: Held) -> None:
+    held.archive(LONG_ID)
+    held.note(LONG_ID + "x", {"a.wav": a_file()})
+    held.store(key_of(LONG_ID + "x"))
+    refused(held.s3, "HeadObject", "SlowDown", times=1)
+    assert run.counts() == {"equal": 2, "in_work": 1}
 
 
 @dataclass
