@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import sqlite3
+import sys
 import tracemalloc
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -326,6 +327,15 @@ def test_a_file_that_names_another_calls_object_is_different(run: Verify, held: 
     held.note("CALL", other.files)
     held.forget("OTHER")
     assert run.marks() == {key_of("OTHER"): "*", transcript_of("OTHER"): "*"}
+
+
+def test_progress_on_a_terminal_leaves_standard_output_to_the_findings(
+    run: Verify, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    held.store("notes.txt")
+    assert run(code=1) == ["+ notes.txt  no key of this archive"]
+    assert "objects listed" in run.err
 
 
 # --- What cannot be read
