@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from call_archive.downloads import Download
-    from tests.unit.conftest import RawServer
+    from tests.raw_server import RawServer
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ORIGIN = Origin(

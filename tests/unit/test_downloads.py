@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.local.simulator import SimulatedTelesign
-    from tests.unit.conftest import RawServer, StartTelesign
+    from tests.raw_server import RawServer
+    from tests.unit.conftest import StartTelesign
 
 HOSTS = frozenset({"tlsn.io", "telesign.com"})
 WAV = b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 28

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infra.local.simulator import SimulatedTelesign
-    from tests.unit.conftest import RawServer, StartTelesign
+    from tests.raw_server import RawServer
+    from tests.unit.conftest import StartTelesign
 
     Connect = Callable[..., Telesign]
 
