@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 20
 """To connect, and between two reads."""
+MOST_ADDRESSES = 4
+"""Tried of a host, each for TIMEOUT_SECONDS."""
 SLOWEST = 256 * 1024
 """Bytes a second below which a download is given up, after a start of GRACE_SECONDS."""
 GRACE_SECONDS = 30
@@ -37,8 +39,6 @@ PIECE = 64 * 1024
 botocore copies what is left of a chunk once for each 16 KiB that it sends.
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html"""
 HEADER_SIZE = 12
-
-
 LARGEST_SPOOL = 400 * 1024**2
 """Of a body that is kept on disk because its length is not told; a function has 512 MB of it."""
 
@@ -147,7 +147,7 @@ class Downloads:
         fresh = _Connection(link, self._context() if link.secure else None, loopback=self._loopback)
         try:
             response = _sent(fresh, link)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: an odd answer of DNS
             fresh.close()
             raise RetryableError(f"the recording's host cannot be reached ({type(error).__name__})") from None
         self._idle()[link.host, link.port] = fresh
@@ -184,8 +184,10 @@ class _Connection(http.client.HTTPConnection):
 
 
 def _connected(addresses: list[str], port: int) -> socket.socket:
-    """A connection to the first of the addresses that takes one."""
-    *others, last = addresses
+    """A connection to the first of the addresses that takes one; a name may have any number of them."""
+    if not addresses:
+        raise OSError("the host has no address")
+    *others, last = addresses[:MOST_ADDRESSES]
     for address in others:
         try:
             return socket.create_connection((address, port), TIMEOUT_SECONDS)

@@ -11,6 +11,9 @@ from call_archive.errors import PermanentError
 LONGEST_URL = 8192
 NAT64 = IPv6Network("64:ff9b::/96")
 """https://www.rfc-editor.org/rfc/rfc6052"""
+GLOBAL_UNICAST, DOCUMENTATION = IPv6Network("2000::/3"), IPv6Network("3fff::/20")
+"""Python calls all that is not reserved global, in IPv6 also what leads to private IPv4 addresses.
+https://www.iana.org/assignments/ipv6-address-space"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +64,15 @@ def check_addresses(host: str, addresses: list[str], *, loopback: bool) -> None:
         address = _embedded(address) if isinstance(address, IPv6Address) else address
         if loopback and address.is_loopback and _is_loopback(host):
             continue
-        if not address.is_global or address.is_multicast:
+        if not _is_public(address):
             raise PermanentError(f"the provider's link points to {host[:100]}, which has a private address")
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    assigned = isinstance(address, IPv4Address) or (
+        address in GLOBAL_UNICAST and address not in DOCUMENTATION
+    )
+    return assigned and address.is_global and not address.is_multicast
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | IPv6Address:
