@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -9,7 +10,9 @@ from datetime import UTC, datetime
 from call_archive.calls import LONGEST_ID_BYTES, Row
 from call_archive.errors import RetryableError
 
-LONGEST_NAME = 4096
+LONGEST_NAME = 1024
+"""Of a file, in bytes of UTF-8: DynamoDB holds 400 KB of a call, which may have many files."""
+LONGEST_STATUS = 80
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 """A date outside of these is no date of a call."""
 
@@ -70,8 +73,8 @@ def _row(entry: object) -> Row | None:
         transcribe = {"transcription": str(type(transcribe))}  # no form that is known: pending, then failed
     return Row(
         reference_id=reference_id,
-        file_name=_text(fields.get("file_name")),
-        status=_text(fields.get("status")) or "",
+        file_name=_name(fields.get("file_name")),
+        status=(_text(fields.get("status")) or "")[:LONGEST_STATUS],
         recorded_at=_moment(fields.get("date")),
         url=url if isinstance(url, str) and url else None,
         transcribe=transcribe,
@@ -105,10 +108,20 @@ def _bare(reference_id: str) -> str:
 
 
 def _text(value: object) -> str | None:
-    """Text as DynamoDB can hold it: half surrogate pairs as escapes. None for what is no text, or too long."""
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
+    """Text as DynamoDB can hold it: half surrogate pairs as escapes. None for what is no text."""
+    if not isinstance(value, str) or not value:
         return None
     return value.encode("utf-8", "backslashreplace").decode()
+
+
+def _name(value: object) -> str | None:
+    """A file's name. One that is too long is cut and ends in a hash of the whole: it tells files apart."""
+    name = _text(value)
+    whole = (name or "").encode()
+    if len(whole) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(whole).hexdigest()[:32]
+    return f"{whole[: LONGEST_NAME - len(digest) - 1].decode(errors='ignore')}~{digest}"
 
 
 def _moment(value: object) -> datetime | None:

@@ -33,6 +33,9 @@ TIMEOUTS_SECONDS = (5, 20)
 """To connect, and between two reads."""
 LONGEST_ANSWER_SECONDS = 60
 LARGEST_ANSWER = 16 * 1024 * 1024
+LONGEST_NUMBER = 4000
+LONGEST_TOKEN = 4096
+"""In characters; the target of a request may have about 8,000 bytes."""
 LONGEST_PATIENCE_SECONDS = 60
 """How long a request may wait for its turn; past that the work is planned anew instead."""
 LONGEST_RETRY_AFTER_SECONDS = 3600
@@ -107,6 +110,8 @@ class Telesign:
 
     def next_page(self, token: str) -> Page:
         """The page behind a token, which must travel alone; StaleTokenError when it is no longer accepted."""
+        if len(token) > LONGEST_TOKEN or not token.isascii():
+            raise StaleTokenError("the provider's token for the next page is none that can be sent")
         answer = self._get(self._base, {"token": token})
         if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):
             raise StaleTokenError(f"the provider no longer accepts the page's token ({answer.status})")
@@ -182,10 +187,18 @@ class _Answer:
         raise RetryableError(f"the provider answered {self.status}", retry_after_seconds=seconds)
 
     def json(self) -> Any:
+        """What was answered. A wrong byte, a raw control character or an endless number in a row is that
+        row's matter: the others of its page are read."""
         try:
-            return json.loads(self.body)
+            text = self.body.decode(json.detect_encoding(self.body), "surrogateescape")
+            return json.loads(text, strict=False, parse_int=_whole)
         except (ValueError, RecursionError):
             raise RetryableError("the provider's answer is not JSON") from None
+
+
+def _whole(digits: str) -> int | str:
+    """Python converts numbers of at most 4,300 digits: a longer one stays text."""
+    return int(digits) if len(digits) < LONGEST_NUMBER else digits
 
 
 def _utf8(text: str) -> str:
@@ -215,7 +228,6 @@ def _retry_after_seconds(header: str | None) -> float:
 
 def _seconds_until(date: str) -> float:
     try:
-        moment = parsedate_to_datetime(date)
-    except ValueError:
+        return (parsedate_to_datetime(date).astimezone(UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
         return 0
-    return (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds()
