@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import count
 
 from call_archive.calls import LONGEST_ID_BYTES, Row
 from call_archive.errors import RetryableError
@@ -84,18 +86,31 @@ def _row(entry: object) -> Row | None:
 def _named_apart(rows: list[Row]) -> list[Row]:
     """Gives a file a name of its own where the provider gives none, or one that an earlier file has.
 
-    Two rows with one name and one date are the same file, told twice.
+    Two rows with one name and one date are the same file, told twice. Two without a name are two files.
     """
-    dates: dict[str, datetime | None] = {}
+    files: dict[str, tuple[object, datetime | None]] = {}
+    nameless: Counter[datetime | None] = Counter()
     apart = []
     for row in sorted(rows, key=lambda row: row.recorded_at or LATEST):
         name = row.file_name
-        if name is None and row.url is not None:
-            name = f"unnamed{_suffix(row)}.wav"
-        elif name is not None and dates.setdefault(name, row.recorded_at) != row.recorded_at:
-            name = f"{name}{_suffix(row)}"
+        if name is not None or row.url is not None:
+            nameless[row.recorded_at] += name is None
+            file = (name or nameless[row.recorded_at], row.recorded_at)
+            names = _names(row, nameless[row.recorded_at])
+            name = next(each for each in names if files.setdefault(each, file) == file)
         apart.append(replace(row, file_name=name))
     return apart
+
+
+def _names(row: Row, number: int) -> Iterator[str]:
+    """What a file may be called, the `number`th without a name of its date: the first that no other is called."""
+    suffix = _suffix(row)
+    if row.file_name is None:
+        yield from (f"unnamed{suffix}{f'-{each}' if each > 1 else ''}.wav" for each in count(number))
+    else:
+        yield row.file_name
+        yield f"{row.file_name}{suffix}"
+        yield from (f"{row.file_name}{suffix}-{each}" for each in count(2))
 
 
 def _suffix(row: Row) -> str:
