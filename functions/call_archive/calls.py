@@ -17,6 +17,9 @@ Where functions may run for less than 900 s, the settings say less."""
 LONGEST_ID_BYTES = 900
 """Of a reference id: DynamoDB's sort keys hold 1,024 bytes, and one of ours a date besides."""
 
+MOST_FILES = 100
+"""Kept of a call: DynamoDB holds 400 KB of it, and a file with the longest names takes 3 KB."""
+
 LATE_TRANSCRIPT = timedelta(hours=48)
 """For this long after a file became available, a second listing looks again for a transcript it lacked."""
 
@@ -165,7 +168,8 @@ def after_listing(
         unseen = RecordingFile(
             recorded_at=row.recorded_at or undated, first_seen_at=now, reason="not visited yet"
         )
-        if row.file_name is None:
+        no_room = row.file_name not in files and len(files) >= MOST_FILES
+        if row.file_name is None or no_room:  # for lack of room a visit says so
             unnamed = unnamed or unseen
         else:
             files.setdefault(row.file_name, unseen)

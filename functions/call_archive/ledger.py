@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from call_archive.errors import RetryableError
+from call_archive.errors import PermanentError, RetryableError
 from call_archive.items import (
     FAILED_SHARDS,
     OPEN_SHARDS,
@@ -26,7 +27,7 @@ from call_archive.items import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -38,6 +39,8 @@ READ_BATCH, WRITE_BATCH = 100, 25
 """DynamoDB's most keys in a BatchGetItem and a BatchWriteItem."""
 
 WRITERS = 16
+PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+"""After each try that DynamoDB would not, or not wholly, do: it answers 200 even then."""
 CURSOR = {"pk": {"S": "cursor"}}
 
 
@@ -54,6 +57,7 @@ class IndexedCall:
 class Ledger:
     client: DynamoDBClient
     table: str
+    sleep: Callable[[float], None] = time.sleep
 
     def read(self, reference_id: str) -> Call | None:
         answer = self.client.get_item(TableName=self.table, Key=call_key(reference_id), ConsistentRead=True)
@@ -73,14 +77,20 @@ class Ledger:
                 "ConditionExpression": "version = :read",
                 "ExpressionAttributeValues": serialized({":read": call.version}),
             }
-        return self._conditional(self.client.put_item, TableName=self.table, Item=item, **condition)
+        try:
+            return self._conditional(self.client.put_item, TableName=self.table, Item=item, **condition)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationException":
+                raise PermanentError(f"the ledger cannot hold call {call.reference_id}") from None
+            raise
 
-    def write_many(self, calls: Sequence[Call]) -> list[bool]:
-        """`write` for each, side by side: conditions rule out DynamoDB's own batches."""
+    def write_many(self, calls: Sequence[Call]) -> list[bool | PermanentError]:
+        """`write` for each, side by side: conditions rule out DynamoDB's own batches. One that cannot be
+        held spares the others."""
         if len(calls) <= 1:
-            return [self.write(call) for call in calls]
+            return [self._written(call) for call in calls]
         with ThreadPoolExecutor(min(WRITERS, len(calls))) as pool:
-            return list(pool.map(self.write, calls))
+            return list(pool.map(self._written, calls))
 
     def lease_call(self, reference_id: str, *, seen: datetime, until: datetime) -> bool:
         """Pushes an open call's next visit on; False when it is not as it was `seen` any more."""
@@ -211,19 +221,35 @@ class Ledger:
         wanted = list(keys)
         for start in range(0, len(wanted), READ_BATCH):
             request: Any = {self.table: {"Keys": wanted[start : start + READ_BATCH], "ConsistentRead": True}}
-            while (
-                request
-            ):  # what DynamoDB leaves unprocessed is asked for again; botocore paces its throttles
-                answer = self.client.batch_get_item(RequestItems=request)
-                yield from answer["Responses"].get(self.table, [])
-                request = answer.get("UnprocessedKeys")
+            yield from self._read_batch(request)
+
+    def _read_batch(self, request: Any) -> Iterator[Mapping[str, Any]]:
+        """What DynamoDB leaves unprocessed is asked for again: there is a bound to tries that gave nothing."""
+        pauses = iter(PAUSES_SECONDS)
+        while request:
+            answer = self.client.batch_get_item(RequestItems=request)
+            items = answer["Responses"].get(self.table, [])
+            yield from items
+            request = answer.get("UnprocessedKeys")
+            if request and not items:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise RetryableError("the ledger would not read some calls or windows")
+                self.sleep(pause)
+
+    def _written(self, call: Call) -> bool | PermanentError:
+        try:
+            return self.write(call)
+        except PermanentError as error:
+            return error
 
     def _write_batch(self, requests: list[Any]) -> None:
-        for _ in range(8):
+        for pause in PAUSES_SECONDS:
             answer = self.client.batch_write_item(RequestItems={self.table: requests})
             requests = list(answer.get("UnprocessedItems", {}).get(self.table, []))
             if not requests:
                 return
+            self.sleep(pause)
         raise RetryableError(f"the ledger left {len(requests)} windows unwritten")
 
     @staticmethod

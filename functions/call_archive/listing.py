@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from call_archive.calls import LEASE, after_listing
-from call_archive.errors import RefusedError, RetryableError, StaleTokenError
+from call_archive.errors import PermanentError, RefusedError, RetryableError, StaleTokenError
 from call_archive.messages import VisitMessage, WindowMessage
 from call_archive.revisits import Revisit, revisit
 from call_archive.windows import OwedWindow, Window, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from call_archive.calls import Call, Row
@@ -27,7 +27,7 @@ MOST_RESTARTS = 2
 
 class Ledger(Protocol):
     def read_many(self, reference_ids: Iterable[str]) -> dict[str, Call]: ...
-    def write_many(self, calls: Sequence[Call]) -> list[bool]: ...
+    def write_many(self, calls: Sequence[Call]) -> Sequence[bool | PermanentError]: ...
     def read_window(self, window: Window) -> OwedWindow | None: ...
     def owe_windows(self, owed: Sequence[OwedWindow]) -> None: ...
     def note_window(self, owed: OwedWindow) -> None: ...
@@ -139,14 +139,22 @@ def _note_page(page: Page, window: Window, at: Listing) -> None:
             for reference_id, rows in rows_by_call.items()
             if (call := _after_listing(known.get(reference_id), rows, window, at)) is not None
         ]
-        written = at.ledger.write_many(news)
-        noted = [call.reference_id for call, done in zip(news, written, strict=True) if done]
+        written = dict(zip([call.reference_id for call in news], at.ledger.write_many(news), strict=True))
+        noted = [reference_id for reference_id, outcome in written.items() if outcome is True]
         for reference_id in noted:
             at.tell("call_listed", reference_id=reference_id)
         at.fetch_queue.send([VisitMessage(reference_id=reference_id) for reference_id in noted])
+        _tell_refused(written, window, at)
         # Somebody else wrote these between our read and our write: look at them anew.
-        lost = {call.reference_id for call, done in zip(news, written, strict=True) if not done}
+        lost = [reference_id for reference_id, outcome in written.items() if outcome is False]
         rows_by_call = defaultdict(list, {each: rows_by_call[each] for each in lost})
+
+
+def _tell_refused(written: Mapping[str, bool | PermanentError], window: Window, at: Listing) -> None:
+    """What cannot be noted counts as unreadable, and holds up neither its page nor its window."""
+    for reference_id, outcome in written.items():
+        if isinstance(outcome, PermanentError):
+            at.tell("row_unreadable", **_told(window), reference_id=reference_id, reason=str(outcome))
 
 
 def _after_listing(call: Call | None, rows: list[Row], window: Window, at: Listing) -> Call | None:

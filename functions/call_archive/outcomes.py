@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from call_archive.calls import (
+    MOST_FILES,
     Call,
     FileStatus,
     RecordingFile,
@@ -16,7 +17,7 @@ from call_archive.calls import (
 )
 from call_archive.errors import ArchiveError, PermanentError, UnfitBodyError, UnknownCallError
 from call_archive.transcripts import Progress, transcript_progress
-from call_archive.visits import AVAILABLE, DELETED, STILL_RECORDING, named_rows
+from call_archive.visits import AVAILABLE, DELETED, STILL_RECORDING, kept_rows, named_rows
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 MOST_UNFIT_BODIES = 5
 """Served in a row: five tries span over a minute, so one bad answer of a proxy ends nothing."""
+
+NO_ROOM = f"the provider lists more than {MOST_FILES} files of this call: the others are not archived"
 
 TRANSCRIBING = "the provider is still transcribing it"
 
@@ -38,7 +41,7 @@ def after_visit(call: Call, seen: Seen, policy: Policy) -> Call:
         and missing_since is not None
         and seen.now - missing_since >= policy.transcript_grace
     )
-    rows = named_rows(seen.rows)
+    rows = kept_rows(call, seen.rows)
     files = {}
     for name in {**call.files, **rows}:
         row = rows.get(name)
@@ -162,6 +165,9 @@ def _not_archived(progress: Progress, age: timedelta, policy: Policy) -> tuple[T
 def _after_unnamed(call: Call, seen: Seen, policy: Policy, *, given_up: bool) -> RecordingFile | None:
     """The provider names a file only once it is available: no unnamed row left, nothing unnamed owed."""
     row = next((row for row in seen.rows if row.file_name is None), None)
+    if len(kept_rows(call, seen.rows)) < len(named_rows(seen.rows)):
+        file = call.unnamed or RecordingFile(recorded_at=call.recorded_at, first_seen_at=seen.now)
+        return replace(file, status=FileStatus.FAILED, reason=NO_ROOM)
     if row is None and named_rows(seen.rows):
         return None
     if call.unnamed is None and row is None:

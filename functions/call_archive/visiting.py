@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from call_archive.calls import Call
+    from call_archive.calls import Call, RecordingFile
     from call_archive.downloads import Download
 
 SHORTEST_SECONDS = 60
@@ -160,9 +160,14 @@ def _note(call: Call, seen: Seen, at: Visiting, *, hop: int) -> None:
 
 
 def _tell_changes(before: Call, after: Call, tell: Tell) -> None:
-    for name, file in after.files.items():
-        old = before.files.get(name)
-        told = {"reference_id": after.reference_id, "file_name": name, "visit": after.visits}
+    olds, news = _by_name(before), _by_name(after)
+    for name, file in news.items():
+        old = olds.get(name)
+        told: dict[str, object] = {
+            "reference_id": after.reference_id,
+            "file_name": name,
+            "visit": after.visits,
+        }
         if old is None or old.status is not file.status:
             _tell_recording(file.status, file.recording, file.reason, told, tell)
         old_status = old.transcript.status if old is not None and old.transcript is not None else None
@@ -181,6 +186,12 @@ def _tell_changes(before: Call, after: Call, tell: Tell) -> None:
             due_at=after.due_at.isoformat(),
             reason=next((part.reason for part in after.parts if part.reason), None),
         )
+
+
+def _by_name(call: Call) -> dict[str | None, RecordingFile]:
+    """The files, and under None what stands for those without a name."""
+    files: dict[str | None, RecordingFile] = dict(call.files.items())
+    return files | {None: call.unnamed} if call.unnamed else files
 
 
 def _tell_recording(

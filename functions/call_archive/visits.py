@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from call_archive.calls import (
     LEASE,
+    MOST_FILES,
     Call,
     FileStatus,
     Row,
@@ -63,10 +64,18 @@ def named_rows(rows: Iterable[Row]) -> dict[str, Row]:
     return named
 
 
+def kept_rows(call: Call, rows: Iterable[Row]) -> dict[str, Row]:
+    """Those of files that the ledger knows, and of others as many as it has room for."""
+    named = named_rows(rows)
+    room = max(0, MOST_FILES - len(call.files))
+    kept = {*call.files, *[name for name in named if name not in call.files][:room]}
+    return {name: row for name, row in named.items() if name in kept}
+
+
 def recordings_owed(call: Call, rows: Iterable[Row]) -> list[Row]:
     return [
         row
-        for name, row in named_rows(rows).items()
+        for name, row in kept_rows(call, rows).items()
         if row.status == AVAILABLE
         and row.url is not None
         and (name not in call.files or call.files[name].status is FileStatus.RECORDING)
@@ -78,7 +87,7 @@ def transcripts_owed(
 ) -> list[Row]:
     """Completed transcripts whose recording is archived, or will never be: the recording comes first."""
     owed = []
-    for name, row in named_rows(rows).items():
+    for name, row in kept_rows(call, rows).items():
         file = call.files.get(name)
         settled = file is not None and file.status in (FileStatus.ARCHIVED, FileStatus.FAILED)
         transcript = file.transcript if file else None

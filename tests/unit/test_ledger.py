@@ -327,7 +327,7 @@ def stubbed(aws: None) -> Iterator[tuple[Ledger, Stubber]]:
     del aws
     client = boto3.client("dynamodb")
     with Stubber(client) as stub:
-        yield Ledger(client, "ledger"), stub
+        yield Ledger(client, "ledger", sleep=lambda _: None), stub
         stub.assert_no_pending_responses()
 
 
@@ -346,6 +346,20 @@ def test_keys_that_are_left_unprocessed_are_asked_for_again(
         {"RequestItems": left},
     )
     assert sorted(ledger.read_many(["A", "B"])) == ["A", "B"]
+
+
+def test_keys_that_stay_unprocessed_are_an_error_after_growing_pauses(
+    stubbed: tuple[Ledger, Stubber],
+) -> None:
+    ledger, stub = stubbed
+    pauses: list[float] = []
+    left = {"ledger": {"Keys": [call_key("B")], "ConsistentRead": True}}
+    for _ in range(9):
+        stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
+    with pytest.raises(RetryableError, match="would not read"):
+        replace(ledger, sleep=pauses.append).read_many(["B"])
+    assert pauses == sorted(pauses)
+    assert 10 < sum(pauses) < 20
 
 
 def test_windows_that_are_left_unprocessed_are_written_again(stubbed: tuple[Ledger, Stubber]) -> None:
