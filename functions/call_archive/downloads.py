@@ -18,8 +18,10 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
 import certifi
+from urllib3.util import wait_for_read
 
 from call_archive.errors import PermanentError, RetryableError, UnfitBodyError
+from call_archive.hurried import HurriedResponse
 from call_archive.links import Link, check_addresses, parse_link
 
 if TYPE_CHECKING:
@@ -138,12 +140,16 @@ class Downloads:
                 self._idle().pop((link.host, link.port), None)
 
     def _request(self, link: Link) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        idle = self._idle().get((link.host, link.port))
+        idle = self._idle().pop((link.host, link.port), None)
         if idle is not None:
             try:
-                return idle, _sent(idle, link)
+                if _is_quiet(idle):
+                    response = _sent(idle, link)
+                    self._idle()[link.host, link.port] = idle
+                    return idle, response
             except (OSError, http.client.HTTPException):
-                idle.close()  # the server closed it while it lay idle: that says nothing about the link
+                pass  # the server closed it while it lay idle: that says nothing about the link
+            idle.close()
         fresh = _Connection(link, self._context() if link.secure else None, loopback=self._loopback)
         try:
             response = _sent(fresh, link)
@@ -167,6 +173,8 @@ class Downloads:
 
 class _Connection(http.client.HTTPConnection):
     """Connects only to addresses that were checked, over TLS when the link says so."""
+
+    response_class = HurriedResponse
 
     def __init__(self, link: Link, tls: ssl.SSLContext | None, *, loopback: bool) -> None:
         super().__init__(link.host, link.port, timeout=TIMEOUT_SECONDS, blocksize=256 * 1024)
@@ -194,6 +202,11 @@ def _connected(addresses: list[str], port: int) -> socket.socket:
         except OSError:
             continue
     return socket.create_connection((last, port), TIMEOUT_SECONDS)
+
+
+def _is_quiet(connection: http.client.HTTPConnection) -> bool:
+    """Nothing has come since the last answer: neither its end, nor bytes to be taken for the next one."""
+    return connection.sock is not None and not wait_for_read(connection.sock, timeout=0)
 
 
 def _sent(connection: http.client.HTTPConnection, link: Link) -> http.client.HTTPResponse:

@@ -12,7 +12,7 @@ DECISIONS = {
     "windows",
 }
 USE_CASES = {"listing", "ticking", "visiting"}
-ADAPTERS = {"archive", "downloads", "items", "ledger", "links", "queues", "telesign"}
+ADAPTERS = {"archive", "downloads", "hurried", "items", "ledger", "links", "queues", "telesign"}
 ENTRIES = {"fetcher", "lister", "settings", "telemetry", "wiring"}
 
 
