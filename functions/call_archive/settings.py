@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.parse import urlsplit
 
 from call_archive.errors import ConfigError
+from call_archive.links import is_loopback_url
+from call_archive.rows import EARLIEST, LATEST
 from call_archive.visits import Policy
 from call_archive.windows import from_text
 
@@ -14,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
+
+LONGEST_DAYS = 3660
+LARGEST_COUNT = 1_000_000
+LONGEST_MISTAKE = 120
+"""In characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +53,10 @@ class Settings:
             fetch_queue_url=read("FETCH_QUEUE_URL", _name),
             windows_queue_url=read("WINDOWS_QUEUE_URL", _name),
             secret_id=read("SECRET_ID", _name),
-            provider_url=read("PROVIDER_URL", _name),
-            recording_hosts=read("RECORDING_HOSTS", _words),
-            requests_per_second=read("REQUESTS_PER_SECOND", _positive),
-            archive_from=read("ARCHIVE_FROM", from_text),
+            provider_url=read("PROVIDER_URL", _provider_url),
+            recording_hosts=read("RECORDING_HOSTS", _hosts),
+            requests_per_second=read("REQUESTS_PER_SECOND", _rate),
+            archive_from=read("ARCHIVE_FROM", _moment),
             overlap=read("OVERLAP_SECONDS", _seconds),
             recheck=read("RECHECK_DAYS", _days),
             fetch_queue_target=read("FETCH_QUEUE_TARGET", _count),
@@ -80,37 +88,73 @@ class _Reader:
             try:
                 return parse(text)
             except (ValueError, OverflowError) as error:
-                self.mistakes.append(f"{name} is wrong ({error})")
+                # Python's own errors repeat the text, however long it is and whatever it holds.
+                self.mistakes.append(f"{name} is wrong ({ascii(str(error)[:LONGEST_MISTAKE])[1:-1]})")
         # Nobody sees this: from_env raises when there are mistakes.
         return cast("T", None)
 
 
 def _name(text: str) -> str:
-    if not text:
+    if not text.strip():
         raise ValueError("it is empty")
     return text
 
 
-def _positive(text: str) -> float:
+def _provider_url(text: str) -> str:
+    """Credentials go there: encrypted, or no further than this machine."""
+    if not _is_plain(text):
+        raise ValueError("it must be https:// and a host, or http:// and this machine")
+    return text
+
+
+def _is_plain(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.port == 0 or "@" in parts.netloc:
+            return False
+        return parts.scheme == "https" or (parts.scheme == "http" and is_loopback_url(url))
+    except ValueError:  # its text repeats what may hold a password
+        return False
+
+
+def _moment(text: str) -> datetime:
+    moment = from_text(text)
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError(f"it must be from {EARLIEST:%Y-%m-%d} on, and before {LATEST:%Y-%m-%d}")
+    return moment
+
+
+def _number(text: str, least: float, most: float) -> float:
     number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError("it must be a number above 0")
+    if not least <= number <= most:
+        raise ValueError(f"it must be a number from {least:g} to {most:g}")
     return number
 
 
+def _rate(text: str) -> float:
+    return _number(text, 1e-6, 1e6)
+
+
 def _seconds(text: str) -> timedelta:
-    return timedelta(seconds=_positive(text))
+    return timedelta(seconds=_number(text, 1e-6, LONGEST_DAYS * 86_400))
 
 
 def _days(text: str) -> timedelta:
-    return timedelta(days=_positive(text))
+    return timedelta(days=_number(text, 1e-6, LONGEST_DAYS))
 
 
 def _count(text: str) -> int:
     count = int(text)
-    if count < 1:
-        raise ValueError("it must be a whole number from 1")
+    if not 1 <= count <= LARGEST_COUNT:
+        raise ValueError(f"it must be a whole number from 1 to {LARGEST_COUNT}")
     return count
+
+
+def _hosts(text: str) -> frozenset[str]:
+    hosts = _words(text)
+    if not hosts:
+        raise ValueError("it names no host: every link would be refused")
+    return hosts
 
 
 def _words(text: str) -> frozenset[str]:
