@@ -18,6 +18,7 @@ from aws_lambda_powertools.utilities.batch import (
 from call_archive import wiring
 from call_archive.archive import Archive
 from call_archive.downloads import Downloads
+from call_archive.errors import ConfigError
 from call_archive.links import is_loopback_url
 from call_archive.messages import VisitMessage
 from call_archive.telemetry import instrumented, tell
@@ -55,6 +56,11 @@ def workers() -> ThreadPoolExecutor:
 
 @instrumented
 def handler(event: dict[str, Any], context: wiring.Context) -> dict[str, Any]:
+    match event:
+        case {"Records": [_, *_]}:
+            pass
+        case _:
+            raise ConfigError("the fetcher takes messages from SQS")
     seconds_left = wiring.seconds_left(context)
     at = visiting()  # before there are threads: functools.cache would let each build its own
 

@@ -59,7 +59,7 @@ def handler(event: dict[str, Any], context: wiring.Context) -> dict[str, Any]:
             tick(ticking(), seconds_left=seconds_left)
         case {"kind": "recheck"}:
             recheck(ticking())
-        case {"Records": _}:
+        case {"Records": [_, *_]}:
 
             def list_record(record: SQSRecord) -> None:
                 with wiring.failures_told(record.message_id):
