@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from infra.context import ContextReader
+from infra.context import ContextReader, shown
 
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: at least six times the timeout,
 # and at least five receives, so that throttled invocations do not send good messages to the DLQ.
@@ -55,7 +55,9 @@ LOG_RETENTION_DAYS: Final = {
 _HOST: Final = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*"
 )
-_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+# Keys are percent-encoded: a prefix of other characters would match none of them.
+_PREFIX: Final = r"|(recordings|transcripts)/[A-Za-z0-9/_.%~-]{0,500}"
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class ConfigError(Exception):
@@ -185,18 +187,20 @@ def _check_archive_from(text: str) -> str | None:
     try:
         value = _utc(text)
     except ValueError:
-        return f'"{text}" is no date and no time; give a date or a time in UTC, {form}.'
+        return f"{shown(text)} is no date and no time; give a date or a time in UTC, {form}."
     if value.utcoffset() != timedelta(0):
-        return f'"{text}" is not in UTC; give a date or a time in UTC, {form}.'
+        return f"{shown(text)} is not in UTC; give a date or a time in UTC, {form}."
+    if value >= _LATEST:
+        return f"{shown(text)} is after {_LATEST:%Y-%m-%d}; give an earlier date."
     if value < _EARLIEST:
-        return f'"{text}" is before {_EARLIEST:%Y-%m-%d}; give a later date.'
+        return f"{shown(text)} is before {_EARLIEST:%Y-%m-%d}; give a later date."
     return None
 
 
 def _check_stack(name: str) -> str | None:
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,127}", name):
         return None
-    return f'"{name}" is no stack name; use letters, digits and hyphens, a letter first, 128 at most.'
+    return f"{shown(name)} is no stack name; use letters, digits and hyphens, a letter first, 128 at most."
 
 
 def _check_provider_url(url: str) -> str | None:
@@ -206,7 +210,8 @@ def _check_provider_url(url: str) -> str | None:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return f"this is no url; {form}."
-    if not _HOST.fullmatch(host) and not _is_loopback(host):
+    # urlsplit leaves out tabs and line feeds.
+    if not re.fullmatch(r"[!-~]+", url) or not (_HOST.fullmatch(host) or _is_loopback(host)):
         return f"the url names no valid host; {form}."
     if "@" in parts.netloc:
         return f"the url holds a user name or password, which belong in the secret; {form}."
@@ -227,35 +232,35 @@ def _is_loopback(host: str) -> bool:
 def _check_host(host: str) -> str | None:
     if _HOST.fullmatch(host) and ("." in host or host == "localhost"):
         return None
-    return f'"{host}" is no host suffix; give a bare lower-case name such as "telesign.com", without scheme, port or star.'
+    return f'{shown(host)} is no host suffix; give a bare lower-case name such as "telesign.com", without scheme, port or star.'
 
 
 def _check_status(status: str) -> str | None:
     if re.fullmatch(r"[a-z0-9_-]{1,64}", status):
         return None
-    return f'"{status}" is no status; use lower-case letters, digits, _ and -, such as "failed".'
+    return f'{shown(status)} is no status; use lower-case letters, digits, _ and -, such as "failed".'
 
 
 def _check_consumer(name: str, prefix: str) -> str | None:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
-        return f'"{name}" is no consumer name; use lower-case letters, digits and hyphens, a letter first, 40 at most.'
-    if prefix and not prefix.startswith(("recordings/", "transcripts/")):
-        return f'the prefix of "{name}" must be "" (all) or begin with recordings/ or transcripts/.'
+        return f"{shown(name)} is no consumer name; use lower-case letters, digits and hyphens, a letter first, 40 at most."
+    if not re.fullmatch(_PREFIX, prefix):
+        return f'the prefix of {shown(name)} must be "" (all) or begin with recordings/ or transcripts/, of the characters of a key.'
     return None
 
 
 def _check_email(address: str) -> str | None:
     if not address or re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address):
         return None
-    return f'"{address}" is no e-mail address; give one, or "" for none.'
+    return f'{shown(address)} is no e-mail address; give one, or "" for none.'
 
 
 def _check_tag(name: str, value: str) -> str | None:
     allowed = r"[\w\s.:/=+@-]"
     if re.fullmatch(f"{allowed}{{1,128}}", name) and re.fullmatch(f"{allowed}{{0,256}}", value):
         return (
-            f'"{name}" begins with aws:, which AWS keeps for itself.'
+            f"{shown(name)} begins with aws:, which AWS keeps for itself."
             if name.lower().startswith("aws:")
             else None
         )
-    return f'the tag "{name}" is none AWS accepts; use letters, digits, spaces and _ . : / = + - @ only.'
+    return f"the tag {shown(name)} is none AWS accepts; use letters, digits, spaces and _ . : / = + - @ only."

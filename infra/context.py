@@ -11,6 +11,8 @@ from difflib import get_close_matches
 # Keys of the CDK itself: feature flags, look-ups ("availability-zones:account=…") and the CLI's own switches.
 _CDK_KEYS = ("@aws-cdk", "aws:", "cli-")
 
+LONGEST_KEY = 60
+
 
 def is_of_the_cdk(key: str) -> bool:
     return key.startswith(_CDK_KEYS) or ":" in key
@@ -33,13 +35,14 @@ class ContextReader:
                 continue
             close = get_close_matches(key, self._known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"use one of {', '.join(sorted(self._known))}."
-            self.report(key, f"there is no such setting; {hint}")
+            plain = key.isascii() and key.isprintable() and len(key) <= LONGEST_KEY
+            self.report(key if plain else shown(key), f"there is no such setting; {hint}")
 
     def text(self, key: str, default: str, *, check: Callable[[str], str | None]) -> str:
         """`check` answers what to do about a bad value, or None."""
         value = self._read(key, default)
         if not isinstance(value, str):
-            self.report(key, f"give text, not {_shown(value)}.")
+            self.report(key, f"give text, not {shown(value)}.")
             return default
         if problem := check(value.strip()):
             self.report(key, problem)
@@ -56,7 +59,7 @@ class ContextReader:
     ) -> tuple[str, ...]:
         value = self._structure(key, list(default))
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            self.report(key, f'give a list of texts such as ["a", "b"], not {_shown(value)}.')
+            self.report(key, f'give a list of texts such as ["a", "b"], not {shown(value)}.')
             return default
         for item in value:
             if problem := check(item):
@@ -66,7 +69,7 @@ class ContextReader:
     def mapping(self, key: str, *, check: Callable[[str, str], str | None]) -> dict[str, str]:
         value = self._structure(key, {})
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-            self.report(key, f'give a map of texts such as {{"name": "value"}}, not {_shown(value)}.')
+            self.report(key, f'give a map of texts such as {{"name": "value"}}, not {shown(value)}.')
             return {}
         for name, item in value.items():
             if problem := check(name, item):
@@ -84,7 +87,7 @@ class ContextReader:
             return value
         try:
             return json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return value  # reported by the caller, which knows what shape it wants
 
     def _in_range(self, key: str, default: float, low: float, high: float, *, whole: bool) -> float:
@@ -92,7 +95,7 @@ class ContextReader:
         number = _as_number(value)
         if number is None or not low <= number <= high or (whole and number != int(number)):
             kind = "a whole number" if whole else "a number"
-            self.report(key, f"give {kind} from {low} to {high}, not {_shown(value)}.")
+            self.report(key, f"give {kind} from {low} to {high}, not {shown(value)}.")
             return default
         return number
 
@@ -107,7 +110,11 @@ def _as_number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _shown(value: object) -> str:
-    text = json.dumps(value, default=str)
+def shown(value: object) -> str:
+    """In one line, of any value whatsoever."""
+    try:
+        text = json.dumps(value, default=str)
+    except (ValueError, RecursionError):
+        return f"that {type(value).__name__}"
     limit = 60
     return text if len(text) <= limit else f"{text[:limit]}…"

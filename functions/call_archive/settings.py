@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PLAIN_URL = re.compile(r"[!-~]+")
+"""urlsplit leaves out tabs and line feeds."""
 LONGEST_DAYS = 3660
 LARGEST_COUNT = 1_000_000
 LONGEST_MISTAKE = 120
@@ -110,7 +113,7 @@ def _provider_url(text: str) -> str:
 def _is_plain(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        if not parts.hostname or parts.port == 0 or "@" in parts.netloc:
+        if not parts.hostname or parts.port == 0 or "@" in parts.netloc or not PLAIN_URL.fullmatch(url):
             return False
         return parts.scheme == "https" or (parts.scheme == "http" and is_loopback_url(url))
     except ValueError:  # its text repeats what may hold a password

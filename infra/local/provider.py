@@ -44,7 +44,7 @@ def checked_url(url: str) -> str:
         raise InputError(
             "--provider-url is not a url; it looks like https://rest-ww.telesign.com."
         ) from error
-    if parts.scheme not in {"http", "https"} or not host:
+    if parts.scheme not in {"http", "https"} or not host or not re.fullmatch(r"[!-~]+", url):
         raise InputError("--provider-url must be http://… or https://…, like https://rest-ww.telesign.com.")
     if parts.username is not None or parts.password is not None:
         raise InputError("--provider-url must hold no credentials: use --customer-id and --api-key.")

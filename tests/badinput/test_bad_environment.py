@@ -101,6 +101,7 @@ URLS = {
     "unencrypted": "http://provider.example",
     "unencrypted to a private address": "http://10.0.0.1",
     "unencrypted to what only begins as loopback": "http://127.0.0.1.evil.example",
+    "with a line feed": "https://provider\n.example",
     "with a wrong port": "https://provider.example:99999",
     "with half an address": "https://[::1",
     "with credentials and an odd host": "https://cust0mer:sEcReT@℀.example",
