@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
+from infra.errors import InputError
+
 CONNECT_TIMEOUT_SECONDS = 10
 LOCAL_ACCESS_KEY = "test"
 """The access key and the secret of the local stand-in, which takes any."""
@@ -64,7 +66,14 @@ class Connection:
         )
         if self.endpoint_url is None:
             # boto3 itself reads AWS_DEFAULT_REGION alone; the other SDKs and Lambda go by AWS_REGION.
-            return boto3.client(service, region_name=os.environ.get("AWS_REGION") or None, config=config)
+            try:
+                return boto3.client(service, region_name=os.environ.get("AWS_REGION") or None, config=config)
+            except (
+                ValueError
+            ) as error:  # of an endpoint or a number in the environment; it may repeat a password
+                raise InputError(
+                    "The AWS environment cannot be used: look at AWS_ENDPOINT_URL, AWS_MAX_ATTEMPTS and the like."
+                ) from error
         # A proxy of the caller's cannot reach this machine's loopback.
         direct = Config(proxies={}, s3={"addressing_style": "path"})
         return boto3.client(

@@ -25,7 +25,7 @@ class VisitMessage:
         """Parses a message's body; MalformedMessageError when it is not one of ours."""
         fields = _fields(body)
         reference_id = fields.get("reference_id")
-        if not isinstance(reference_id, str) or not 0 < _bytes(reference_id) <= LONGEST_ID_BYTES:
+        if not isinstance(reference_id, str) or not is_reference_id(reference_id):
             raise MalformedMessageError(
                 f"a visit message needs a reference_id of 1 to {LONGEST_ID_BYTES} bytes of UTF-8"
             )
@@ -61,12 +61,12 @@ class WindowMessage:
         return cls(window=Window(start=start, end=end, again=fields.get("again") is True), hop=_hop(fields))
 
 
-def _bytes(text: str) -> int:
-    """The length in UTF-8; 0 for what has none (half a surrogate pair)."""
+def is_reference_id(text: str) -> bool:
+    """Whether it can be one: half a surrogate pair has no UTF-8."""
     try:
-        return len(text.encode())
+        return 0 < len(text.encode()) <= LONGEST_ID_BYTES
     except UnicodeEncodeError:
-        return 0
+        return False
 
 
 def _fields(body: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from infra.connection import Connection
-from infra.errors import InputError
+from infra.errors import InputError, in_one_line
 from infra.local.state import read_running
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from call_archive.queues import Queue
 
 STACK = "CallArchive"
+STACK_NAME = r"[A-Za-z][A-Za-z0-9-]{0,127}|arn:[!-~]{1,2000}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,10 @@ class Deployment:
 
 def find_deployment(*, stack: str | None = None, aws: bool = False) -> Deployment:
     """The archive that a shell's AWS environment names, or the local one that is running."""
+    if stack is not None and not re.fullmatch(STACK_NAME, stack):
+        raise InputError(
+            f"'{in_one_line(stack)}' is no stack's name: give letters, digits and hyphens, or its ARN."
+        )
     running = None if aws or os.environ.get("AWS_ENDPOINT_URL") else read_running()
     if running is None or not running.is_ready:
         connection = Connection()

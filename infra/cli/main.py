@@ -111,5 +111,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _say(message: str, exit_code: int) -> int:
-    click.echo(f"call-archive: {message}", err=True)
+    # A word of the command line may hold anything: nothing of it moves the cursor or cannot be written.
+    plain = "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in message)
+    click.echo(f"call-archive: {plain}", err=True)
     return exit_code

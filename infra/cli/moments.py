@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from infra.errors import in_one_line
+
 FORM = "UTC, such as 2026-01-31 or 2026-01-31T12:00:00"
 
 
@@ -26,16 +28,17 @@ class Moment(click.ParamType[datetime]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if isinstance(value, datetime):
             return value
+        shown = in_one_line(value)
         found = re.fullmatch(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d:\d\d)?(Z|\+00:00)?", value)
         if found is None:
-            self.fail(f"{value!r} is no time. Give {FORM}.", param, ctx)
+            self.fail(f"'{shown}' is no time. Give {FORM}.", param, ctx)
         day, second, _ = found.groups()
         try:
             moment = datetime.fromisoformat(day + (second or "T00:00:00")).replace(tzinfo=UTC)
         except ValueError:
-            self.fail(f"{value!r} is not in the calendar. Give {FORM}.", param, ctx)
+            self.fail(f"'{shown}' is not in the calendar. Give {FORM}.", param, ctx)
         if not EARLIEST <= moment.year <= LATEST:
-            self.fail(f"{value!r} is not in the years {EARLIEST} to {LATEST}.", param, ctx)
+            self.fail(f"'{shown}' is not in the years {EARLIEST} to {LATEST}.", param, ctx)
         return moment if second or not self._ends_range else moment + timedelta(days=1, seconds=-1)
 
 

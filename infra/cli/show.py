@@ -9,7 +9,7 @@ import click
 
 from infra.cli.deployment import Deployment, with_deployment
 from infra.cli.moments import in_utc
-from infra.errors import CommandError
+from infra.errors import CommandError, InputError, in_one_line
 
 if TYPE_CHECKING:
     from call_archive.calls import Call, RecordingFile
@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 @with_deployment
 def show(deployment: Deployment, *, reference_id: str, as_json: bool) -> None:
     """Shows everything known of the call with this REFERENCE_ID: its files, their state, keys and visits."""
+    from call_archive.messages import is_reference_id
+
+    if not is_reference_id(reference_id):
+        raise InputError(f"'{in_one_line(reference_id)}' is no reference id: it has 1 to 900 bytes of UTF-8.")
     call = deployment.ledger.read(reference_id)
     if call is None:
         raise CommandError(
-            f"The ledger knows no call {reference_id}; if the provider has it, run `call-archive backfill`"
+            f"The ledger knows no call {in_one_line(reference_id)}; if the provider has it, run `call-archive backfill`"
             " over its day."
         )
     known = _known(call)
