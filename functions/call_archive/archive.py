@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
@@ -108,9 +109,11 @@ class Archive:
                 return None
             raise _trouble(error) from None
         except BotoCoreError as error:
-            # The answer may have been lost on its way, or came before the body was sent: look.
-            if self.stored(key) is not None:
-                return None
+            # The answer may have been lost on its way, or came before the body was sent: look. S3 says 403, and
+            # not 404, of a key that does not exist to those who may not list: the first trouble is the one to tell.
+            with suppress(RetryableError):
+                if self.stored(key) is not None:
+                    return None
             raise _trouble(error) from None
         return StoredObject(
             key=key,

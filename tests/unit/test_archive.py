@@ -257,11 +257,13 @@ def test_without_any_answer_it_is_tried_again(download: Download) -> None:
     assert "secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
+@pytest.mark.parametrize("status", [403, 404])
 def test_an_object_that_is_not_there_after_a_lost_answer_is_tried_again(
-    archive: Archive, stub: Stubber, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, stub: Stubber, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
+    """403 is what S3 says of it to those who may not list the bucket, which the fetcher may not."""
     monkeypatch.setattr(archive.client, "put_object", LostAnswers(None).put_object)
-    stub.add_client_error("head_object", "404", "Not Found", 404)
+    stub.add_client_error("head_object", str(status), "no", status)
     with pytest.raises(RetryableError, match="ReadTimeoutError"):
         archive.put_transcript(ORIGIN, DOCUMENT)
 
