@@ -7,13 +7,13 @@ from pathlib import Path
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.config import LOG_RETENTION_DAYS, Config
 from infra.packaging import Layer
+from infra.queues import grant_sending
 
 _CODE = Path(__file__).resolve().parents[1] / "functions"
 _ARCHITECTURE = lambda_.Architecture.ARM_64
@@ -58,7 +58,6 @@ class ArchiveFunction(Construct):
         description: str,
         memory_mb: int,
         requests_per_second: float,
-        on_failure: sqs.IQueue | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         days = shared.config.log_retention_days
@@ -90,8 +89,6 @@ class ArchiveFunction(Construct):
                 **_telemetry(shared.config, service),
                 "REQUESTS_PER_SECOND": f"{requests_per_second:.6g}",
             },
-            on_failure=destinations.SqsDestination(on_failure) if on_failure else None,
-            retry_attempts=2 if on_failure else None,
         )
 
 
@@ -107,8 +104,21 @@ class Lister(ArchiveFunction):
             description="Lists the provider's recordings and enqueues the calls to visit",
             memory_mb=512,
             requests_per_second=shared.config.lister_requests_per_second,
-            # Scheduled events are asynchronous: after its retries Lambda would drop them.
-            on_failure=on_failure,
+        )
+        self._keep_failed_events(on_failure)
+
+    def _keep_failed_events(self, queue: sqs.IQueue) -> None:
+        """Scheduled events are asynchronous: after its retries Lambda would drop them."""
+        grant_sending(queue, self.function)
+        kept = lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=queue.queue_arn)
+        # The L2's own destination would let the function ask about the queue as well.
+        lambda_.CfnEventInvokeConfig(
+            self,
+            "FailedEvents",
+            function_name=self.function.function_name,
+            qualifier="$LATEST",
+            maximum_retry_attempts=2,
+            destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(on_failure=kept),
         )
 
 

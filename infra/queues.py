@@ -1,6 +1,7 @@
 """Work in flight: windows to list and calls to visit, each queue with its dead-letter queue."""
 
 from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -9,6 +10,10 @@ from infra.config import (
     MAX_RECEIVE_COUNT,
     QUEUE_RETENTION_DAYS,
 )
+
+# What Lambda asks of the role that it reads a queue with: no GetQueueUrl, no ChangeMessageVisibility.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-lambda-function-trigger.html
+_FEEDING_ACTIONS = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
 
 
 def dead_letter_queue(scope: Construct, construct_id: str) -> sqs.Queue:
@@ -33,6 +38,24 @@ def queue_with_dlq(
         encryption=sqs.QueueEncryption.SQS_MANAGED,
         enforce_ssl=True,
     )
+
+
+def grant_sending(queue: sqs.IQueue, grantee: iam.IGrantable) -> None:
+    """Not the L2's own grant, which adds two ways to ask about the queue."""
+    _grant(queue, grantee, ("sqs:SendMessage",))
+
+
+def grant_measuring(queue: sqs.IQueue, grantee: iam.IGrantable) -> None:
+    _grant(queue, grantee, ("sqs:GetQueueAttributes",))
+
+
+def grant_feeding(queue: sqs.IQueue, grantee: iam.IGrantable) -> None:
+    """For the function that Lambda brings the queue's messages to."""
+    _grant(queue, grantee, _FEEDING_ACTIONS)
+
+
+def _grant(queue: sqs.IQueue, grantee: iam.IGrantable, actions: tuple[str, ...]) -> None:
+    iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=[queue.queue_arn])
 
 
 class WorkQueues(Construct):

@@ -1,7 +1,6 @@
 """The parts of the call archive, then how they are wired."""
 
 import aws_cdk as cdk
-from aws_cdk.aws_lambda_event_sources import SqsEventSource
 from constructs import Construct
 
 from infra.config import FETCH_BATCH, FETCH_WINDOW_SECONDS, LISTER_CONCURRENCY, WINDOWS_BATCH, Config
@@ -9,7 +8,7 @@ from infra.consumers import Consumers
 from infra.functions import Dependencies, Fetcher, Lister, Shared
 from infra.monitoring import Monitoring
 from infra.packaging import Layer
-from infra.queues import WorkQueues
+from infra.queues import WorkQueues, grant_feeding, grant_measuring, grant_sending
 from infra.schedule import Schedule
 from infra.storage import Archive, Credentials, Ledger
 
@@ -58,29 +57,31 @@ class CallArchiveStack(cdk.Stack):
         self.ledger.grant_listing(lister)
         self.ledger.grant_visiting(fetcher)
         self.archive.grant_archiving(fetcher)
-        self.queues.windows.grant_send_messages(lister)
+        grant_sending(self.queues.windows, lister)
+        grant_measuring(self.queues.fetch, lister)
+        grant_feeding(self.queues.windows, lister)
+        grant_feeding(self.queues.fetch, fetcher)
         for function in (lister, fetcher):
-            self.queues.fetch.grant_send_messages(function)
-            self.credentials.secret.grant_read(function)
+            grant_sending(self.queues.fetch, function)
+            self.credentials.grant_reading(function)
 
     def _feed(self) -> None:
         self.schedule.start(self.lister.function, self._config)
-        self.lister.function.add_event_source(
-            SqsEventSource(
-                self.queues.windows,
-                batch_size=WINDOWS_BATCH,
-                max_concurrency=LISTER_CONCURRENCY,
-                report_batch_item_failures=True,
-            )
+        # Mappings, and not the L2's SqsEventSource, which grants more than Lambda asks for.
+        self.lister.function.add_event_source_mapping(
+            "Windows",
+            event_source_arn=self.queues.windows.queue_arn,
+            batch_size=WINDOWS_BATCH,
+            max_concurrency=LISTER_CONCURRENCY,
+            report_batch_item_failures=True,
         )
-        self.fetcher.function.add_event_source(
-            SqsEventSource(
-                self.queues.fetch,
-                batch_size=FETCH_BATCH,
-                max_batching_window=cdk.Duration.seconds(FETCH_WINDOW_SECONDS),
-                max_concurrency=self._config.fetcher_concurrency,
-                report_batch_item_failures=True,
-            )
+        self.fetcher.function.add_event_source_mapping(
+            "Fetch",
+            event_source_arn=self.queues.fetch.queue_arn,
+            batch_size=FETCH_BATCH,
+            max_batching_window=cdk.Duration.seconds(FETCH_WINDOW_SECONDS),
+            max_concurrency=self._config.fetcher_concurrency,
+            report_batch_item_failures=True,
         )
 
     def _watch(self) -> None:

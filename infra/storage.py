@@ -13,7 +13,6 @@ from constructs import Construct
 _OBJECT_ACTIONS = ("s3:GetObject", "s3:PutObject")
 _ARCHIVED_PREFIXES = ("recordings/*", "transcripts/*")
 
-# A dynamodb:TransactWriteItems needs the actions of its parts.
 _LISTING_ACTIONS = (
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
@@ -22,7 +21,10 @@ _LISTING_ACTIONS = (
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
 )
-_VISITING_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+_VISITING_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem")
+
+_OPEN = "open"
+"""The one index that the functions read; the others are the operator's."""
 
 
 class Archive(Construct):
@@ -60,10 +62,6 @@ class Archive(Construct):
             actions=list(_OBJECT_ACTIONS),
             resource_arns=[self.bucket.arn_for_objects(prefix) for prefix in _ARCHIVED_PREFIXES],
         )
-        # Without it S3 answers 403, not 404, to a HEAD of a key that does not exist.
-        iam.Grant.add_to_principal(
-            grantee=grantee, actions=["s3:ListBucket"], resource_arns=[self.bucket.bucket_arn]
-        )
 
 
 class Ledger(Construct):
@@ -81,13 +79,13 @@ class Ledger(Construct):
             removal_policy=RemovalPolicy.RETAIN,
         )
         # Sparse: an item is in `open` or `failed` only while it has that index's shard.
-        self._add_index("open", "open_shard", "next_visit_at", ["recorded_at", "first_listed_at"])
+        self._add_index(_OPEN, "open_shard", "next_visit_at", ["recorded_at", "first_listed_at"])
         self._add_index("failed", "failed_shard", "recorded_at", ["first_listed_at"])
         self._add_index("by_day", "day", "day_order")
 
     def grant_listing(self, grantee: iam.IGrantable) -> None:
         self._grant(grantee, _LISTING_ACTIONS, self.table.table_arn)
-        self._grant(grantee, ("dynamodb:Query",), f"{self.table.table_arn}/index/*")
+        self._grant(grantee, ("dynamodb:Query",), f"{self.table.table_arn}/index/{_OPEN}")
 
     def grant_visiting(self, grantee: iam.IGrantable) -> None:
         self._grant(grantee, _VISITING_ACTIONS, self.table.table_arn)
@@ -120,6 +118,14 @@ class Credentials(Construct):
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 secret_string_template=json.dumps({"customer_id": ""}), generate_string_key="api_key"
             ),
+        )
+
+    def grant_reading(self, grantee: iam.IGrantable) -> None:
+        # The L2's own grant_read adds DescribeSecret, which nothing here asks for.
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["secretsmanager:GetSecretValue"],
+            resource_arns=[self.secret.secret_arn],
         )
 
 

@@ -9,26 +9,33 @@ if TYPE_CHECKING:
     from tests.infra.conftest import Resources
 
 # The archive's two prefixes and the ledger's indexes: as narrow as they can be named.
-JUSTIFIED = ("/recordings/*", "/transcripts/*", "/index/*")
+JUSTIFIED = ("/recordings/*", "/transcripts/*")
 
-OF_A_QUEUE_READER = {
-    "sqs:ChangeMessageVisibility",
-    "sqs:DeleteMessage",
-    "sqs:GetQueueAttributes",
-    "sqs:GetQueueUrl",
-    "sqs:ReceiveMessage",
-}
-OF_EITHER = {
-    *OF_A_QUEUE_READER,
-    *("logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"),
-    *("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"),
-    *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
-}
+OF_A_QUEUE_READER = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
+OF_EITHER = {"CredentialsSecret": {"secretsmanager:GetSecretValue"}}
 ALLOWED = {
     "Lister": OF_EITHER
-    | {"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:Query"},
-    "Fetcher": OF_EITHER | {"s3:GetObject", "s3:ListBucket", "s3:PutObject"},
+    | {
+        "ListerLog": {"logs:CreateLogStream", "logs:PutLogEvents"},
+        "LedgerTable": {
+            *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
+            *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
+        },
+        "LedgerTable/index/open": {"dynamodb:Query"},
+        "WorkQueuesWindows": OF_A_QUEUE_READER | {"sqs:SendMessage"},
+        "WorkQueuesFetch": {"sqs:GetQueueAttributes", "sqs:SendMessage"},
+        "ScheduleDlq": {"sqs:SendMessage"},
+    },
+    "Fetcher": OF_EITHER
+    | {
+        "FetcherLog": {"logs:CreateLogStream", "logs:PutLogEvents"},
+        "LedgerTable": {"dynamodb:GetItem", "dynamodb:PutItem"},
+        "ArchiveBucket/recordings/*": {"s3:GetObject", "s3:PutObject"},
+        "ArchiveBucket/transcripts/*": {"s3:GetObject", "s3:PutObject"},
+        "WorkQueuesFetch": OF_A_QUEUE_READER | {"sqs:SendMessage"},
+    },
 }
+"""By resource: its construct's path, and what follows its ARN."""
 
 
 def listed(value: Any) -> list[Any]:
@@ -45,10 +52,22 @@ def statements(resources: Resources, function: str) -> list[dict[str, Any]]:
     return [statement for policy in policies for statement in policy]
 
 
+def named(resource: dict[str, Any]) -> str:
+    """A construct's path, without the eight characters that CloudFormation's ids end in."""
+    ((kind, value),) = resource.items()
+    if kind == "Fn::Join":
+        arn, rest = value[1]
+        return f"{named(arn)}{rest}"
+    return str(value if kind == "Ref" else value[0])[:-8]
+
+
 @pytest.mark.parametrize("function", ["Lister", "Fetcher"])
 def test_a_function_may_do_what_it_does_and_nothing_else(resources: Resources, function: str) -> None:
-    found = statements(resources, function)
-    assert {action for statement in found for action in listed(statement["Action"])} == ALLOWED[function]
+    found: dict[str, set[str]] = {}
+    for statement in statements(resources, function):
+        for resource in listed(statement["Resource"]):
+            found.setdefault(named(resource), set()).update(listed(statement["Action"]))
+    assert found == ALLOWED[function]
 
 
 @pytest.mark.parametrize("function", ["Lister", "Fetcher"])
