@@ -36,10 +36,13 @@ class MiniStack:
         )
 
 
-def start_ministack(folder: Path, *, port: int = 0, app: str = GATEWAY) -> MiniStack:
+def start_ministack(
+    folder: Path, *, port: int = 0, app: str = GATEWAY, enforce_iam: bool = False
+) -> MiniStack:
     """Starts it with everything it writes in `folder`; port 0 takes a free one. It may not answer yet.
 
-    `app` is what serves, as `module:name`: a test may put a layer of its own before it.
+    `app` is what serves, as `module:name`: a test may put a layer of its own before it. `enforce_iam`: who is
+    not allowed to do something is refused, as on AWS. Our own credentials are its root's.
     """
     certificate = write_certificate(folder)
     log_file = folder / "ministack.log"
@@ -51,7 +54,7 @@ def start_ministack(folder: Path, *, port: int = 0, app: str = GATEWAY) -> MiniS
         argv += ["--certfile", str(certificate.certificate), "--keyfile", str(certificate.key)]
         process = start_detached(
             argv,
-            env=_environment(folder, port, certificate),
+            env=_environment(folder, port, certificate) | {"AUTH": str(enforce_iam).lower()},
             log_file=log_file,
             folder=folder,
             keep_open=[listening.fileno()],

@@ -1,0 +1,93 @@
+"""Who is allowed everything is still refused over plain HTTP.
+
+MiniStack takes a proxy's word for how a request came: these requests say that they came over plain HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.permissions.enforced_stack import EnforcedStack
+
+USER = "allowed-everything"
+EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+
+@pytest.fixture(scope="module")
+def client(stack: EnforcedStack) -> Callable[[str], Any]:
+    """Clients of a user, for MiniStack refuses its root nothing."""
+    iam, at = stack.client("iam"), stack.deployment.connection
+    iam.create_user(UserName=USER)
+    document = json.dumps({"Version": "2012-10-17", "Statement": [EVERYTHING]})
+    iam.put_user_policy(UserName=USER, PolicyName=USER, PolicyDocument=document)
+    key = iam.create_access_key(UserName=USER)["AccessKey"]
+
+    def client_of(service: str) -> Any:
+        untyped: Any = boto3
+        return untyped.client(
+            service,
+            endpoint_url=at.endpoint_url,
+            verify=at.ca_bundle,
+            region_name=at.region,
+            aws_access_key_id=key["AccessKeyId"],
+            aws_secret_access_key=key["SecretAccessKey"],
+        )
+
+    return client_of
+
+
+def refusal(ask: Callable[[], object]) -> str:
+    try:
+        ask()
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return ""
+
+
+def says_plain_http(request: Any, **_more: object) -> None:
+    request.headers["X-Forwarded-Proto"] = "http"
+
+
+def both_ways(client: Any, ask: Callable[[], object]) -> tuple[str, str]:
+    over_tls = refusal(ask)
+    client.meta.events.register("before-send", says_plain_http)
+    return over_tls, refusal(ask)
+
+
+def test_the_archive_answers_nobody_over_plain_http(
+    stack: EnforcedStack, client: Callable[[str], Any]
+) -> None:
+    s3, bucket = client("s3"), stack.deployment.bucket
+    assert both_ways(s3, lambda: s3.list_objects_v2(Bucket=bucket)) == ("", "AccessDenied")
+
+
+def test_no_object_is_given_over_plain_http(stack: EnforcedStack, client: Callable[[str], Any]) -> None:
+    s3, key = client("s3"), "recordings/not-there"
+    asked = both_ways(s3, lambda: s3.get_object(Bucket=stack.deployment.bucket, Key=key))
+    assert asked == ("NoSuchKey", "AccessDenied")
+
+
+def test_no_queue_answers_over_plain_http(stack: EnforcedStack, client: Callable[[str], Any]) -> None:
+    urls = stack.client("sqs").list_queues()["QueueUrls"]
+    asked = set()
+    for url in urls:
+        sqs = client("sqs")
+        asked.add(both_ways(sqs, partial(sqs.get_queue_attributes, QueueUrl=url)))
+    assert len(urls) == 7
+    assert asked == {("", "AccessDenied")}
+
+
+def test_no_alarm_is_published_over_plain_http(stack: EnforcedStack, client: Callable[[str], Any]) -> None:
+    sns = client("sns")
+    (topic,) = stack.client("sns").list_topics()["Topics"]
+    asked = both_ways(sns, lambda: sns.publish(TopicArn=topic["TopicArn"], Message="probe"))
+    assert asked == ("", "AuthorizationError")
