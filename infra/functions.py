@@ -17,7 +17,7 @@ from infra.queues import grant_sending
 
 _CODE = Path(__file__).resolve().parents[1] / "functions"
 _ARCHITECTURE = lambda_.Architecture.ARM_64
-_RUNTIME = lambda_.Runtime.PYTHON_3_13
+_RUNTIME = lambda_.Runtime.PYTHON_3_14
 
 
 class Dependencies(Construct):

@@ -14,9 +14,11 @@ from infra.building import BUILD_DIRECTORY, completed
 
 LAYER_REQUIREMENTS: Final = Path(__file__).with_name("layer-requirements.txt")
 
+LAMBDA_PYTHON: Final = "3.14"
+
 # No bytecode: this Python's would be of no use to Lambda's.
 _PIP_OPTIONS: Final = (
-    *("--platform", "manylinux2014_aarch64", "--python-version", "3.13", "--implementation", "cp"),
+    *("--platform", "manylinux2014_aarch64", "--python-version", LAMBDA_PYTHON, "--implementation", "cp"),
     *("--only-binary=:all:", "--no-deps", "--require-hashes", "--no-compile"),
     *("--no-input", "--quiet", "--disable-pip-version-check"),
 )

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from infra.packaging import LAMBDA_PYTHON
+
 PROJECT = Path(__file__).resolve().parents[1]
 SETTINGS = PROJECT / "pyproject.toml"
 LAYER = PROJECT / "infra" / "layer-requirements.txt"
@@ -43,7 +45,7 @@ def _layer(pinned: str) -> str:
     """The layer's closure for Lambda's platform, at the versions that run here as well."""
     command = (
         "pip", "compile", "--quiet", "--generate-hashes", "--no-annotate", "--no-header", "--no-emit-index-url",
-        "--python-version", "3.13", "--python-platform", "aarch64-manylinux2014", "--only-binary", ":all:", "-",
+        "--python-version", LAMBDA_PYTHON, "--python-platform", "aarch64-manylinux2014", "--only-binary", ":all:", "-",
     )  # fmt: skip
     versions = dict(line.split(" ;")[0].strip().split("==") for line in pinned.splitlines() if "==" in line)
     wanted = "".join(f"{name}=={version}\n" for name, version in versions.items() if name in IN_LAYER)

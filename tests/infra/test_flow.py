@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.config import Config
+from infra.packaging import LAMBDA_PYTHON
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Resources
@@ -78,7 +79,7 @@ def test_the_functions_run_on_lambdas_own_terms(resources: Resources) -> None:
     found = functions(resources)
     assert {name: item["MemorySize"] for name, item in found.items()} == {"lister": 512, "fetcher": 1024}
     for item in found.values():
-        assert (item["Runtime"], item["Architectures"]) == ("python3.13", ["arm64"])
+        assert (item["Runtime"], item["Architectures"]) == (f"python{LAMBDA_PYTHON}", ["arm64"])
         assert item["Timeout"] == 900
         # Lambda's protection from endless loops stays on; nothing may starve the account's other functions.
         assert not {"RecursiveLoop", "ReservedConcurrentExecutions"} & set(item)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.packaging import LAYER_REQUIREMENTS, PackagingError, build_layer
+from infra.packaging import LAMBDA_PYTHON, LAYER_REQUIREMENTS, PackagingError, build_layer
 
 ROOT = Path(__file__).resolve().parents[2]
 PINS = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", LAYER_REQUIREMENTS.read_text(), re.MULTILINE))
@@ -25,7 +25,8 @@ def test_each_requirement_is_pinned_by_hash_and_nothing_names_a_registry_or_this
 
 def test_the_layer_is_for_lambdas_platform_whatever_this_machine_is() -> None:
     compiled = [path.name for path in build_layer().path.rglob("*") if path.suffix in {".so", ".pyd", ".pyc"}]
-    assert all(name.endswith(".cpython-313-aarch64-linux-gnu.so") for name in compiled)
+    python = LAMBDA_PYTHON.replace(".", "")
+    assert all(name.endswith(f".cpython-{python}-aarch64-linux-gnu.so") for name in compiled)
 
 
 def test_the_layer_names_nothing_of_this_machine() -> None:
