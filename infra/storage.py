@@ -55,12 +55,33 @@ class Archive(Construct):
                 event_bridge_enabled=True
             )
         )
+        self._refuse_overwriting()
+
+    def _refuse_overwriting(self) -> None:
+        """Of anybody, not of the functions alone; only the parts of an upload cannot carry the header.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+        """
+        self.bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="NothingArchivedIsOverwritten",
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["s3:PutObject"],
+                resources=self._archived(),
+                conditions={
+                    "Null": {"s3:if-none-match": "true"},
+                    "Bool": {"s3:ObjectCreationOperation": "true"},
+                },
+            )
+        )
+
+    def _archived(self) -> list[str]:
+        return [self.bucket.arn_for_objects(prefix) for prefix in _ARCHIVED_PREFIXES]
 
     def grant_archiving(self, grantee: iam.IGrantable) -> None:
         iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=list(_OBJECT_ACTIONS),
-            resource_arns=[self.bucket.arn_for_objects(prefix) for prefix in _ARCHIVED_PREFIXES],
+            grantee=grantee, actions=list(_OBJECT_ACTIONS), resource_arns=self._archived()
         )
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Resources
+
+PREFIXES = ("recordings", "transcripts")
 
 
 def test_the_archive_is_versioned_private_and_encrypted(resources: Resources) -> None:
@@ -17,12 +19,30 @@ def test_the_archive_is_versioned_private_and_encrypted(resources: Resources) ->
     assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
 
 
-def test_the_archive_answers_over_tls_only(resources: Resources) -> None:
+def refused(resources: Resources, action: str) -> dict[str, Any]:
     (policy,) = resources("AWS::S3::BucketPolicy").values()
-    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
+    statements = policy["Properties"]["PolicyDocument"]["Statement"]
+    (found,) = [each for each in statements if each["Action"] == action]
+    assert (found["Effect"], found["Principal"]) == ("Deny", {"AWS": "*"})
+    return dict(found)
+
+
+def test_the_archive_answers_over_tls_only(resources: Resources) -> None:
+    statement = refused(resources, "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert len(statement["Resource"]) == 2
+
+
+def test_the_archive_refuses_to_overwrite_whoever_asks(resources: Resources) -> None:
+    statement = refused(resources, "s3:PutObject")
+    assert statement["Condition"] == {
+        "Null": {"s3:if-none-match": "true"},
+        # What completes an upload creates the object; its parts could not carry the header.
+        "Bool": {"s3:ObjectCreationOperation": "true"},
+    }
+    (bucket,) = resources("AWS::S3::Bucket")
+    archived = [{"Fn::Join": ["", [{"Fn::GetAtt": [bucket, "Arn"]}, f"/{prefix}/*"]]} for prefix in PREFIXES]
+    assert statement["Resource"] == archived
 
 
 def test_the_archive_tells_eventbridge_without_a_function_of_the_cdk(resources: Resources) -> None:
