@@ -48,7 +48,7 @@ def main() -> None:
     except CdkInstallError as error:
         sys.exit(str(error))
     # Replaces this process: exit code and signals are the CDK's own.
-    os.execve(command[0], command, cdk_environment())  # noqa: S606 - no shell is meant
+    os.execve(command[0], command, cdk_environment())  # noqa: S606  # nosec B606  # no shell is meant
 
 
 def _install(home: Path) -> None:

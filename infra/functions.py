@@ -11,6 +11,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.acknowledging import HIPAA, NIST, PCI, SERVERLESS, acknowledge, across
 from infra.config import LOG_RETENTION_DAYS, Config
 from infra.packaging import Layer
 from infra.queues import grant_sending
@@ -67,9 +68,21 @@ class ArchiveFunction(Construct):
             retention=logs.RetentionDays[LOG_RETENTION_DAYS[days]],
             removal_policy=RemovalPolicy.DESTROY,
         )
+        acknowledge(
+            log_group,
+            "CloudWatch Logs encrypts it with a key of its own. No line holds a credential or a link (a test"
+            " plants some and looks); a KMS key costs a dollar a month.",
+            *across("CloudWatchLogGroupEncrypted", NIST, HIPAA, PCI),
+            "CKV_AWS_158",
+        )
         # Lambda's default role may write every log group of the account.
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log_group.grant_write(role)
+        acknowledge(
+            role.node.find_child("DefaultPolicy"),
+            "It is of use to this role alone, and is gone with it; it cannot be attached to anything else.",
+            *across("IAMNoInlinePolicy", NIST, HIPAA, PCI),
+        )
         self.function = lambda_.Function(
             self,
             "Function",
@@ -89,6 +102,73 @@ class ArchiveFunction(Construct):
                 **_telemetry(shared.config, service),
                 "REQUESTS_PER_SECOND": f"{requests_per_second:.6g}",
             },
+        )
+        self._acknowledge()
+
+    def feed_from(
+        self,
+        queue: sqs.IQueue,
+        *,
+        batch_size: int,
+        max_concurrency: int,
+        max_batching_window: Duration | None = None,
+    ) -> None:
+        # A mapping, and not the L2's SqsEventSource, which grants more than Lambda asks for.
+        mapping = self.function.add_event_source_mapping(
+            "Feed",
+            event_source_arn=queue.queue_arn,
+            batch_size=batch_size,
+            max_batching_window=max_batching_window,
+            max_concurrency=max_concurrency,
+            report_batch_item_failures=True,
+        )
+        acknowledge(
+            mapping,
+            "Lambda has no such destination for a queue: what fails 5 times goes to the queue's own dead-letter"
+            " queue.",
+            *across("LambdaEventSourceMappingDestination", SERVERLESS),
+        )
+
+    def _acknowledge(self) -> None:
+        function = self.function
+        acknowledge(
+            function,
+            "It speaks to a provider on the public internet. A VPC would need a NAT gateway for that, for over 30"
+            " dollars a month and a charge on each recording's bytes, and would protect nothing: nothing connects"
+            " to a function.",
+            *across("LambdaInsideVPC", NIST, HIPAA, PCI),
+            "CKV_AWS_117",
+        )
+        acknowledge(
+            function,
+            "The queues' MaximumConcurrency limits it. Reserving would take from what the account's other functions"
+            " have, and new accounts have nothing to reserve: the deployment would fail.",
+            *across("LambdaConcurrency", NIST, HIPAA),
+            "CKV_AWS_115",
+        )
+        acknowledge(
+            function,
+            "Nothing is dropped: its queue has a dead-letter queue, and what invokes it on a schedule has an"
+            " on-failure destination, which is asked for in place of this.",
+            *across("LambdaDLQ", NIST, HIPAA, SERVERLESS),
+            "CKV_AWS_116",
+        )
+        acknowledge(
+            function,
+            "Each decision is a log line with the call's id, which finds all about a call. Traces cost 5 dollars a"
+            " million, and writing them wants a permission on every resource.",
+            *across("LambdaTracing", SERVERLESS),
+        )
+        acknowledge(
+            function,
+            "The variables hold names and numbers; the credentials are in Secrets Manager. Lambda encrypts them"
+            " with a key of its own.",
+            "CKV_AWS_173",
+        )
+        acknowledge(
+            function,
+            "The CDK adds this dependency on the role beside that on its policy; it changes nothing.",
+            "W3005",
         )
 
 

@@ -12,6 +12,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.acknowledging import HIPAA, NIST, PCI, SERVERLESS, acknowledge, across
 from infra.config import CONSUMER_AGE_ALARM_SECONDS, OLDEST_OPEN_CALL_ALARM_SECONDS, Config
 
 _FIVE_MINUTES = Duration.minutes(5)
@@ -168,6 +169,13 @@ class Monitoring(Construct):
 
     def _topic(self) -> sns.Topic:
         topic = sns.Topic(self, "Alarms", enforce_ssl=True)
+        acknowledge(
+            topic,
+            "It carries names of alarms, and nothing of a call. CloudWatch may not use the key that AWS manages for"
+            " SNS, and one of our own costs a dollar a month.",
+            *across("SNSEncryptedKMS", NIST, HIPAA, PCI),
+            "CKV_AWS_26",
+        )
         # A topic with a policy of its own loses the default one, which let this account's alarms in.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
@@ -178,7 +186,13 @@ class Monitoring(Construct):
             )
         )
         if self._config.alarm_email:
-            topic.add_subscription(subscriptions.EmailSubscription(self._config.alarm_email))
+            subscription = topic.add_subscription(subscriptions.EmailSubscription(self._config.alarm_email))
+            acknowledge(
+                subscription,
+                "What could not be mailed still stands as an alarm in CloudWatch and on the dashboard; a queue of"
+                " unsent mail would need somebody to watch it as well.",
+                *across("SNSRedrivePolicy", SERVERLESS),
+            )
         return topic
 
 

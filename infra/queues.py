@@ -5,11 +5,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.config import (
-    DLQ_RETENTION_DAYS,
-    MAX_RECEIVE_COUNT,
-    QUEUE_RETENTION_DAYS,
-)
+from infra.acknowledging import SERVERLESS, acknowledge, across
+from infra.config import DLQ_RETENTION_DAYS, MAX_RECEIVE_COUNT, QUEUE_RETENTION_DAYS
 
 # What Lambda asks of the role that it reads a queue with: no GetQueueUrl, no ChangeMessageVisibility.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-lambda-function-trigger.html
@@ -17,19 +14,26 @@ _FEEDING_ACTIONS = ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveM
 
 
 def dead_letter_queue(scope: Construct, construct_id: str) -> sqs.Queue:
-    return sqs.Queue(
+    queue = sqs.Queue(
         scope,
         construct_id,
         retention_period=Duration.days(DLQ_RETENTION_DAYS),
         encryption=sqs.QueueEncryption.SQS_MANAGED,
         enforce_ssl=True,
     )
+    acknowledge(
+        queue,
+        "This is a dead-letter queue itself: a message in it raises an alarm and waits for an operator.",
+        *across("SQSRedrivePolicy", SERVERLESS),
+    )
+    _acknowledge_encryption(queue)
+    return queue
 
 
 def queue_with_dlq(
     scope: Construct, construct_id: str, *, dlq: sqs.Queue, visibility_timeout: Duration
 ) -> sqs.Queue:
-    return sqs.Queue(
+    queue = sqs.Queue(
         scope,
         construct_id,
         visibility_timeout=visibility_timeout,
@@ -37,6 +41,17 @@ def queue_with_dlq(
         dead_letter_queue=sqs.DeadLetterQueue(queue=dlq, max_receive_count=MAX_RECEIVE_COUNT),
         encryption=sqs.QueueEncryption.SQS_MANAGED,
         enforce_ssl=True,
+    )
+    _acknowledge_encryption(queue)
+    return queue
+
+
+def _acknowledge_encryption(queue: sqs.Queue) -> None:
+    acknowledge(
+        queue,
+        "It is encrypted, by SQS's own key, which this check does not know of. Messages hold ids and keys of"
+        " objects; a KMS key would cost a dollar a month and a request for each batch.",
+        "CKV_AWS_27",
     )
 
 

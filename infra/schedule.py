@@ -7,6 +7,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.acknowledging import AWS_SOLUTIONS, acknowledge, across
 from infra.config import Config
 from infra.queues import dead_letter_queue
 
@@ -20,6 +21,11 @@ class Schedule(Construct):
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)
         self.dlq: sqs.Queue = dead_letter_queue(self, "Dlq")
+        acknowledge(
+            self.dlq,
+            "It is the dead-letter queue of two rules and a function, which this rule does not look at.",
+            *across("SQS3", AWS_SOLUTIONS),
+        )
 
     def start(self, lister: lambda_.IFunction, config: Config) -> None:
         every_tick = events.Schedule.rate(Duration.minutes(config.tick_minutes))

@@ -67,21 +67,14 @@ class CallArchiveStack(cdk.Stack):
 
     def _feed(self) -> None:
         self.schedule.start(self.lister.function, self._config)
-        # Mappings, and not the L2's SqsEventSource, which grants more than Lambda asks for.
-        self.lister.function.add_event_source_mapping(
-            "Windows",
-            event_source_arn=self.queues.windows.queue_arn,
-            batch_size=WINDOWS_BATCH,
-            max_concurrency=LISTER_CONCURRENCY,
-            report_batch_item_failures=True,
+        self.lister.feed_from(
+            self.queues.windows, batch_size=WINDOWS_BATCH, max_concurrency=LISTER_CONCURRENCY
         )
-        self.fetcher.function.add_event_source_mapping(
-            "Fetch",
-            event_source_arn=self.queues.fetch.queue_arn,
+        self.fetcher.feed_from(
+            self.queues.fetch,
             batch_size=FETCH_BATCH,
-            max_batching_window=cdk.Duration.seconds(FETCH_WINDOW_SECONDS),
             max_concurrency=self._config.fetcher_concurrency,
-            report_batch_item_failures=True,
+            max_batching_window=cdk.Duration.seconds(FETCH_WINDOW_SECONDS),
         )
 
     def _watch(self) -> None:

@@ -9,6 +9,8 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from infra.acknowledging import AWS_SOLUTIONS, HIPAA, NIST, PCI, acknowledge, acknowledge_wildcards, across
+
 # No DeleteObject: nothing archived is ever removed. A HEAD, and its checksum, is a GetObject.
 _OBJECT_ACTIONS = ("s3:GetObject", "s3:PutObject")
 _ARCHIVED_PREFIXES = ("recordings/*", "transcripts/*")
@@ -56,6 +58,7 @@ class Archive(Construct):
             )
         )
         self._refuse_overwriting()
+        self._acknowledge()
 
     def _refuse_overwriting(self) -> None:
         """Of anybody, not of the functions alone; only the parts of an upload cannot carry the header.
@@ -76,12 +79,41 @@ class Archive(Construct):
             )
         )
 
+    def _acknowledge(self) -> None:
+        acknowledge(
+            self.bucket,
+            "Access logs need a second bucket, and a line for each request that somebody keeps and pays for. Who"
+            " needs an audit trail of reads turns on CloudTrail's data events for this bucket.",
+            *across("S1", AWS_SOLUTIONS),
+            *across("S3BucketLoggingEnabled", NIST, HIPAA, PCI),
+            "CKV_AWS_18",
+        )
+        acknowledge(
+            self.bucket,
+            "A copy in another region doubles the cost of storage. S3 keeps each object in three zones, versions"
+            " are on, and nothing here may delete; a rule can be added to the bucket at any time.",
+            *across("S3BucketReplicationEnabled", NIST, HIPAA, PCI),
+        )
+        acknowledge(
+            self.bucket,
+            "Every object is encrypted with a key of S3's own. A KMS key costs a dollar a month and its requests,"
+            " and whoever loses it loses the archive.",
+            *across("S3DefaultEncryptionKMS", NIST, HIPAA, PCI),
+        )
+
     def _archived(self) -> list[str]:
         return [self.bucket.arn_for_objects(prefix) for prefix in _ARCHIVED_PREFIXES]
 
     def grant_archiving(self, grantee: iam.IGrantable) -> None:
         iam.Grant.add_to_principal(
             grantee=grantee, actions=list(_OBJECT_ACTIONS), resource_arns=self._archived()
+        )
+        acknowledge_wildcards(
+            grantee,
+            "It archives under these two prefixes, whatever the calls are named; it may not delete there, and the"
+            " bucket refuses it to overwrite.",
+            self.bucket,
+            *_ARCHIVED_PREFIXES,
         )
 
 
@@ -139,6 +171,20 @@ class Credentials(Construct):
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 secret_string_template=json.dumps({"customer_id": ""}), generate_string_key="api_key"
             ),
+        )
+        acknowledge(
+            self.secret,
+            "The provider issues the key, and has no call that replaces it: an operator puts a new one, and the"
+            " functions take it up within 5 minutes.",
+            *across("SMG4", AWS_SOLUTIONS),
+            *across("SecretsManagerRotationEnabled", NIST, HIPAA),
+        )
+        acknowledge(
+            self.secret,
+            "It is encrypted with the key that AWS manages for Secrets Manager. One of our own costs a dollar a"
+            " month; who may read the secret is decided by IAM either way.",
+            *across("SecretsManagerUsingKMSKey", NIST, HIPAA, PCI),
+            "CKV_AWS_149",
         )
 
     def grant_reading(self, grantee: iam.IGrantable) -> None:

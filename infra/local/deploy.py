@@ -152,7 +152,7 @@ def _begun(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A CDK command under way; on leaving, whatever is left of it is ended, its children too."""
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - a command of ours, and no shell
+        process = subprocess.Popen(  # noqa: S603  # nosec B603  # a command of ours, and no shell
             cdk_command(*arguments, "--no-color", "--no-notices"),
             cwd=folder,
             env=env,

@@ -26,7 +26,7 @@ def start_detached(
     keep_open: Sequence[int] = (),
 ) -> Detached:
     with log_file.open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - a command of ours, and no shell
+        process = subprocess.Popen(  # noqa: S603  # nosec B603  # a command of ours, and no shell
             argv,
             env=dict(env),
             cwd=folder,
@@ -77,6 +77,6 @@ def started_at(pid: int) -> str | None:
 
 def _started_by_ps(pid: int) -> str | None:
     command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - likewise
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # nosec B603  # words of ours, and no shell
     state, _, started = answer.stdout.strip().partition(" ")
     return None if not state or state.startswith("Z") else started.strip()

@@ -1,0 +1,30 @@
+"""`poe gates`: runs every check, prints what it found, and fails when there is anything left to do."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import click
+
+from infra.gates.bills import write_bills
+from infra.gates.code_check import check_code
+from infra.gates.findings import GateError
+from infra.gates.stack_checks import check_stack
+
+
+def main() -> int:
+    with ThreadPoolExecutor() as pool:
+        code, bills = pool.submit(check_code), pool.submit(write_bills)
+        try:
+            verdicts = [*check_stack(), code.result()]
+            written = bills.result()
+        except GateError as error:
+            click.echo(error, err=True)
+            return 2
+    for verdict in verdicts:
+        click.echo("\n".join(verdict.lines()))
+    click.echo("\n".join(written))
+    return 0 if all(verdict.passed for verdict in verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
