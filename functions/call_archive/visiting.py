@@ -16,6 +16,7 @@ from call_archive.visits import (
     Outcome,
     Policy,
     Seen,
+    named_rows,
     next_visit,
     recordings_owed,
     transcripts_owed,
@@ -112,14 +113,10 @@ def _outcome(work: Callable[[], StoredObject]) -> Outcome:
 
 def _origins(call: Call, rows: list[Row]) -> Iterator[tuple[Origin, Row]]:
     """With the date as first noted: an object's key never changes, whatever the provider says of it later."""
-    for row in rows:
-        if row.file_name is not None:
-            known = call.files.get(row.file_name)
-            recorded_at = known.recorded_at if known else row.recorded_at or call.recorded_at
-            yield (
-                Origin(reference_id=call.reference_id, file_name=row.file_name, recorded_at=recorded_at),
-                row,
-            )
+    for name, row in named_rows(rows).items():
+        known = call.files.get(name)
+        recorded_at = known.recorded_at if known else row.recorded_at or call.recorded_at
+        yield Origin(reference_id=call.reference_id, file_name=name, recorded_at=recorded_at), row
 
 
 def _archive_recording(
