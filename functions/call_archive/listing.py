@@ -169,7 +169,7 @@ def _halve(owed: OwedWindow, at: Listing, *, hop: int) -> None:
             owed, RetryableError("one second of calls takes longer than a function may run"), at, hop=hop
         )
         return
-    plan = _plan(replace(owed, attempts=0), RetryableError(""), at, hop=hop)
+    plan = _plan(at, hop=hop)
     at.ledger.owe_windows(
         [OwedWindow(window=half, due_at=plan.due_at, next_visit_at=plan.next_visit_at) for half in halves]
     )
@@ -179,7 +179,7 @@ def _halve(owed: OwedWindow, at: Listing, *, hop: int) -> None:
 
 
 def _postpone(owed: OwedWindow, error: RetryableError, at: Listing, *, hop: int) -> None:
-    plan = _plan(owed, error, at, hop=hop)
+    plan = _plan(at, hop=hop, attempts=owed.attempts, retry_after_seconds=error.retry_after_seconds)
     at.ledger.note_window(
         replace(
             owed,
@@ -194,13 +194,13 @@ def _postpone(owed: OwedWindow, error: RetryableError, at: Listing, *, hop: int)
     _send([owed.window], plan, at)
 
 
-def _plan(owed: OwedWindow, error: RetryableError, at: Listing, *, hop: int) -> Revisit:
+def _plan(at: Listing, *, hop: int, attempts: int = 0, retry_after_seconds: float = 0) -> Revisit:
     return revisit(
         now=at.now(),
         hop=hop,
-        quiet=owed.attempts,
+        quiet=attempts,
         jitter=at.random(),
-        retry_after_seconds=error.retry_after_seconds,
+        retry_after_seconds=retry_after_seconds,
         lease=at.lease,
     )
 
