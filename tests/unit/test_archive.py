@@ -293,6 +293,12 @@ def test_a_download_that_breaks_off_stores_nothing_and_tells_its_own_trouble(
     assert "Contents" not in s3.list_objects_v2(Bucket="bucket")
 
 
+def test_a_downloads_own_trouble_is_told_and_not_what_its_reader_made_of_it(download: Download) -> None:
+    download.trouble = RetryableError("the download is too slow")
+    with pytest.raises(RetryableError, match="too slow"):
+        unanswered(None).put_recording(ORIGIN, download)
+
+
 def test_a_bucket_that_is_not_there_is_an_error_of_ours(archive: Archive) -> None:
     with pytest.raises(ArchiveError, match="NoSuchBucket"):
         archive.put_transcript(ORIGIN, DOCUMENT)

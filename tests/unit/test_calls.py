@@ -1,8 +1,18 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from call_archive.calls import Call, FileStatus, RecordingFile, TranscriptStatus, after_listing, unlisted_call
+from call_archive.calls import (
+    LEASE,
+    Call,
+    FileStatus,
+    RecordingFile,
+    Row,
+    TranscriptStatus,
+    after_listing,
+    unlisted_call,
+)
 from tests.unit.factories import (
     NOW,
     a_call,
@@ -51,9 +61,28 @@ def test_a_call_is_settled_when_nothing_in_it_is_owed(
     assert (call.settled, call.failed) == (settled, failed)
 
 
+def test_a_call_that_lost_one_of_its_files_failed() -> None:
+    assert a_call(a=an_archived_file(), b=a_file(status=FileStatus.FAILED)).failed
+
+
 def test_a_call_asked_for_by_hand_is_open_and_due_at_once() -> None:
     call = unlisted_call("call-1", now=NOW)
     assert (call.settled, call.due_at, call.version) == (False, NOW, 0)
+
+
+def test_all_that_is_known_of_a_call_asked_for_by_hand_is_that_it_was() -> None:
+    unnamed = RecordingFile(recorded_at=NOW, first_seen_at=NOW, reason="not visited yet")
+    assert unlisted_call("call-1", now=NOW).unnamed == unnamed
+
+
+def test_the_message_of_a_call_asked_for_by_hand_has_time_to_arrive() -> None:
+    assert unlisted_call("call-1", now=NOW).next_visit_at == NOW + LEASE
+
+
+@pytest.mark.parametrize("row", [a_row(), an_unnamed_row()])
+def test_what_was_just_listed_was_not_visited_yet(row: Row) -> None:
+    call = listed_anew(None, row)
+    assert [part.reason for part in call.parts] == ["not visited yet"]
 
 
 def test_a_listed_call_is_noted_as_open_and_due_at_once() -> None:
@@ -148,3 +177,32 @@ def test_a_second_look_keeps_the_recording_of_a_failed_transcript() -> None:
 
 def test_a_listed_link_is_never_printed() -> None:
     assert "https://" not in repr(a_row())
+
+
+def test_a_new_file_gives_its_message_time_to_arrive() -> None:
+    assert listed_anew(a_call(a=an_archived_file()), a_row("b.wav")).next_visit_at == LATER + LEASE
+
+
+def test_a_new_file_is_visited_as_soon_as_that_of_a_new_call() -> None:
+    call = replace(a_call(a=an_archived_file()), quiet_visits=9)
+    assert listed_anew(call, a_row("b.wav")).quiet_visits == 0
+
+
+def test_a_named_file_ends_no_unnamed_part() -> None:
+    call = replace(a_call(), unnamed=a_file(reason="still being recorded"))
+    assert listed_anew(call, a_row()).unnamed == call.unnamed
+
+
+def test_a_second_look_opens_an_unnamed_part_that_was_given_up() -> None:
+    call = replace(a_call(), unnamed=a_file(status=FileStatus.FAILED))
+    assert listed_anew(call, an_unnamed_row(), again=True).unnamed == a_file()
+
+
+def test_a_second_look_leaves_an_unnamed_part_that_is_open_alone() -> None:
+    call = replace(a_call(), unnamed=a_file())
+    assert listed(call, an_unnamed_row(), again=True) is None
+
+
+def test_a_first_look_leaves_an_unnamed_part_that_was_given_up_alone() -> None:
+    call = replace(a_call(), unnamed=a_file(status=FileStatus.FAILED))
+    assert listed(call, an_unnamed_row()) is None

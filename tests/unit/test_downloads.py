@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import ssl
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,15 @@ from call_archive import downloads as module
 from call_archive.downloads import Downloads
 from call_archive.errors import ArchiveError, PermanentError, RetryableError, UnfitBodyError
 from call_archive.links import Link, check_addresses, is_loopback_url, parse_link
+from infra.local.certificate import Certificate, write_certificate
 from infra.local.simulator import Fault
+from tests.raw_server import RawServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from infra.local.simulator import SimulatedTelesign
-    from tests.raw_server import RawServer
     from tests.unit.conftest import StartTelesign
 
 HOSTS = frozenset({"tlsn.io", "telesign.com"})
@@ -417,6 +420,44 @@ def test_a_connection_that_the_host_wants_closed_is_closed_with_its_error(
     closed = raw_server.hung_up.wait(2)
     assert caught.value  # which keeps what it passed through
     assert closed
+
+
+# --- TLS
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    return write_certificate(tmp_path)
+
+
+@pytest.fixture
+def tls_server(certificate: Certificate) -> Iterator[RawServer]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.certificate, certificate.key)
+    plain = socket.create_server(("127.0.0.1", 0))
+    with RawServer(_socket=context.wrap_socket(plain, server_side=True)) as server:
+        yield server
+
+
+def secure(server: RawServer) -> str:
+    return server.url.replace("http://", "https://")
+
+
+def test_recordings_come_over_tls(
+    tls_server: RawServer, downloads: Downloads, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("certifi.where", lambda: str(certificate.bundle))
+    tls_server.answers(WAV, then="close")
+    assert [fetched(downloads, secure(tls_server)) for _ in range(2)] == [WAV, WAV]
+
+
+def test_a_host_that_no_authority_vouches_for_is_told_nothing(
+    tls_server: RawServer, downloads: Downloads
+) -> None:
+    tls_server.answers(WAV)
+    with pytest.raises(RetryableError, match="SSLCertVerificationError"):
+        fetched(downloads, secure(tls_server))
+    assert tls_server.requests == []
 
 
 # --- Where links may point

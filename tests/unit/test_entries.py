@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from aws_lambda_powertools import Logger
+from botocore.awsrequest import AWSResponse
 
 from call_archive import downloads, fetcher, lister, telemetry, wiring
 from call_archive.calls import FileStatus, RecordingFile
@@ -38,12 +41,20 @@ CACHED: Any = (
     wiring.windows_queue,
     wiring.telesign,
     wiring._sqs,
+    telemetry.logger,
     telemetry.metrics,
     lister.listing,
     lister.ticking,
     fetcher.visiting,
     fetcher.workers,
 )
+
+
+class RawResponse(io.BytesIO):
+    """An empty body, as botocore reads one."""
+
+    def stream(self, **_options: object) -> Iterator[bytes]:
+        yield from ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +249,35 @@ def test_trouble_of_aws_fails_the_message_and_is_told_by_its_kind(world: World) 
     assert told["reason"] == "AWS refused GetItem (ResourceNotFoundException)"
 
 
+def test_what_nobody_expected_fails_the_message_and_is_told_by_its_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_message: object, **_options: object) -> None:
+        raise ZeroDivisionError("https://a.tlsn.io/?Signature=s3cret")
+
+    monkeypatch.setattr(fetcher, "visit", broken)
+    assert failed(fetcher.handler(records(visit_of("CALL")), CONTEXT)) == ["m0"]
+    (told,) = world.told("message_failed")
+    assert re.fullmatch(r"unexpected, at broken:\d+", told["reason"])
+
+
+def test_an_upload_is_sent_once(world: World, make_call: MakeCall) -> None:
+    """Its body is a stream that was read: the next visit sends it again, S3's client must not."""
+    reference_id = a_plain_call(world, make_call)
+    archive: Any = fetcher.visiting().archive
+    sent = []
+
+    def unavailable(request: Any, **_options: object) -> AWSResponse:
+        sent.append(request.url)
+        return AWSResponse(request.url, 503, {}, RawResponse())
+
+    archive.client.meta.events.register_first("before-send.s3.PutObject", unavailable)
+    fetcher.handler(records(visit_of(reference_id)), CONTEXT)
+    call = world.ledger.read(reference_id)
+    assert call
+    assert len(sent) == len(call.files)
+
+
 def test_the_first_batch_shares_one_set_of_adapters(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """With more than one there are as many budgets, and boto3's default session is not made for threads."""
     del world
@@ -324,6 +364,15 @@ def test_every_line_of_the_log_has_lambdas_request_id(world: World) -> None:
     assert {line["correlation_id"] for line in lines} == {"request-1"}
 
 
+def test_a_line_of_the_log_is_the_event_and_its_fields(
+    uncached: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del uncached
+    telemetry.tell("call_listed", reference_id="CALL")
+    line = json.loads(capsys.readouterr().out)
+    assert (line["message"], line["reference_id"], line.get("location")) == ("call_listed", "CALL", None)
+
+
 def test_what_counts_is_written_out_as_metrics(
     world: World, make_call: MakeCall, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -408,6 +457,19 @@ def test_a_rotated_key_is_picked_up_at_once(world: World, make_call: MakeCall) -
     call = world.ledger.read(reference_id)
     assert call
     assert {file.status for file in call.files.values()} == {FileStatus.ARCHIVED}
+
+
+def test_a_secret_that_cannot_be_read_plans_the_visit_anew(world: World, make_call: MakeCall) -> None:
+    reference_id = a_plain_call(world, make_call)
+    boto3.client("secretsmanager").delete_secret(SecretId="secret", ForceDeleteWithoutRecovery=True)
+    assert failed(fetcher.handler(records(visit_of(reference_id)), CONTEXT)) == []
+    call = world.ledger.read(reference_id)
+    assert call
+    assert call.last_error == "the secret with the provider's credentials cannot be read"
+
+
+def test_the_clock_is_utc() -> None:
+    assert wiring.now().tzinfo is UTC
 
 
 @pytest.mark.parametrize("entry", ["lister", "fetcher"])

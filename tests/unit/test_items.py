@@ -16,6 +16,7 @@ from call_archive.calls import (
 )
 from call_archive.items import (
     call_from_item,
+    call_key,
     call_to_item,
     deserialized,
     from_sortable,
@@ -127,6 +128,16 @@ def test_a_window_reads_back_from_its_item(owed: OwedWindow) -> None:
 
 def test_a_window_that_looks_again_is_owed_beside_the_one_that_does_not() -> None:
     assert window_key(a_window(again=True)) != window_key(a_window())
+
+
+@pytest.mark.parametrize(("again", "end"), [(False, ""), (True, "#again")])
+def test_a_window_has_the_key_that_it_always_had(again: bool, end: str) -> None:  # noqa: FBT001
+    key = deserialized(window_key(a_window(again=again)))
+    assert key == {"pk": f"window#2026-03-01T11:00:01Z#2026-03-01T12:00:00Z{end}"}
+
+
+def test_a_call_has_the_key_that_it_always_had() -> None:
+    assert deserialized(call_key("call-1")) == {"pk": "call#call-1"}
 
 
 def test_every_owed_window_is_in_the_open_index() -> None:

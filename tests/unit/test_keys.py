@@ -1,3 +1,4 @@
+import hashlib
 import re
 
 import pytest
@@ -41,6 +42,8 @@ def test_a_segment_taken_for_a_name_is_another_segment_unless_it_is_plain(name: 
         ("ä", "%C3%A4"),
         ("~", "%7E"),
         ("a\x00b", "a%00b"),
+        ("X.", "X."),
+        ("x" * 200, "x" * 200),
     ],
 )
 def test_a_name_is_percent_encoded(name: str, expected: str) -> None:
@@ -49,6 +52,11 @@ def test_a_name_is_percent_encoded(name: str, expected: str) -> None:
 
 def test_long_names_that_differ_at_their_end_differ_in_their_segments() -> None:
     assert segment("a" * 500 + "1") != segment("a" * 500 + "2")
+
+
+def test_a_long_name_is_cut_and_ends_in_a_hash_of_it() -> None:
+    digest = hashlib.sha256(b"a" * 201).hexdigest()
+    assert segment("a" * 201) == "a" * 167 + "~" + digest[:32]
 
 
 def test_keys_are_made_of_the_date_the_call_and_the_file() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 
 from call_archive.calls import Call, FileStatus, RecordingFile, StoredObject, Transcript, TranscriptStatus
 from call_archive.errors import RetryableError
@@ -18,7 +18,7 @@ from call_archive.ledger import READ_BATCH, WRITE_BATCH, Ledger
 from call_archive.windows import OwedWindow, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.unit.conftest import MakeCall
 
@@ -317,6 +317,33 @@ def test_the_cursor_moves_on_and_never_back(ledger: Ledger) -> None:
     assert ledger.listed_until() == NOW
     assert ledger.move_cursor(NOW + SECOND)
     assert ledger.listed_until() == NOW + SECOND
+
+
+# --- Decisions rest on what was last written
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda ledger: ledger.read("CALL"),
+        lambda ledger: ledger.read_window(owed().window),
+        lambda ledger: ledger.listed_until(),
+    ],
+    ids=["a call", "a window", "the cursor"],
+)
+def test_what_a_decision_rests_on_is_read_as_it_was_last_written(
+    stubbed: tuple[Ledger, Stubber], look: Callable[[Ledger], object]
+) -> None:
+    ledger, stub = stubbed
+    stub.add_response("get_item", {}, {"TableName": "ledger", "Key": ANY, "ConsistentRead": True})
+    assert look(ledger) is None
+
+
+def test_calls_of_a_page_are_read_as_they_were_last_written(stubbed: tuple[Ledger, Stubber]) -> None:
+    ledger, stub = stubbed
+    request = {"RequestItems": {"ledger": {"Keys": [call_key("CALL")], "ConsistentRead": True}}}
+    stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": {}}, request)
+    assert ledger.read_many(["CALL"]) == {}
 
 
 # --- What DynamoDB leaves undone

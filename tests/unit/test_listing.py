@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,21 +12,28 @@ from call_archive.calls import TranscriptStatus
 from call_archive.errors import RefusedError, RetryableError, StaleTokenError
 from call_archive.messages import WindowMessage
 from call_archive.rows import Page, parse_page
+from call_archive.visits import Policy
 from call_archive.windows import OwedWindow, Window
 from tests.unit.factories import NOW, a_call, a_file, a_row, a_window, an_archived_file, an_owed_window, at
 from tests.unit.models import ScriptedFile, World, crash
 
 HOUR = a_window()
 LONGEST_CHAIN = 10
+TOLD = {"start": "2026-03-01T11:00:01", "end": "2026-03-01T12:00:00"}
 
 
-def a_world(*, calls: int = 5, page_size: int = 2, window: Window = HOUR, **owed: Any) -> World:
+def a_world(
+    *, calls: int = 5, page_size: int = 2, window: Window = HOUR, lease_seconds: int = 1200, **owed: Any
+) -> World:
     """A world that owes one window, of calls a minute apart."""
     files = [
         ScriptedFile(begins_at=at(minutes=-each), available_at=at(minutes=-each)) for each in range(calls)
     ]
     world = World(
-        {f"call-{number}": [file] for number, file in enumerate(files)}, now=NOW, page_size=page_size
+        {f"call-{number}": [file] for number, file in enumerate(files)},
+        now=NOW,
+        page_size=page_size,
+        policy=Policy(lease=timedelta(seconds=lease_seconds)),
     )
     world.ledger.windows[window] = an_owed_window(window, **owed)
     return world
@@ -117,7 +125,7 @@ def test_rows_without_an_id_are_told_and_hold_nothing_up(monkeypatch: pytest.Mon
     page = Page(rows=(a_row(),), token=None, unreadable=2)
     monkeypatch.setattr(world.provider, "first_page", lambda _: page)
     list_once(world)
-    assert (world.told_of("row_unreadable")[0]["rows"], set(world.ledger.calls)) == (2, {"call-1"})
+    assert (world.told_of("row_unreadable"), set(world.ledger.calls)) == ([TOLD | {"rows": 2}], {"call-1"})
 
 
 # What is known already
@@ -169,8 +177,8 @@ def test_a_duplicate_asks_the_provider_nothing(owed: dict[str, Any] | None) -> N
 # Time that runs out, tokens that go stale
 
 
-def short_of_time() -> World:
-    world = a_world(calls=5)
+def short_of_time(**owed: Any) -> World:
+    world = a_world(calls=5, **owed)
     world.seconds_left = 59
     return world
 
@@ -206,6 +214,18 @@ def test_the_halves_are_queued_one_hop_on() -> None:
     ]
 
 
+def test_halves_are_looked_at_as_soon_as_windows_that_had_no_trouble() -> None:
+    world = short_of_time(attempts=9)
+    list_once(world)
+    assert [delay for _, delay in world.windows_queue.sent] == [5, 5]
+
+
+def test_halves_are_told_of() -> None:
+    world = short_of_time()
+    list_once(world)
+    assert world.told_of("window_halved") == [TOLD]
+
+
 def test_halves_at_the_end_of_a_chain_wait_for_the_tick() -> None:
     world = short_of_time()
     list_once(world, hop=LONGEST_CHAIN)
@@ -218,7 +238,11 @@ def test_one_second_that_takes_too_long_stays_owed() -> None:
     world.provider.calls["call-x"] = world.provider.calls["call-0"]
     world.seconds_left = 59
     list_once(world, second)
-    assert (set(world.ledger.windows), noted(world, second).attempts) == ({second}, 1)
+    assert (set(world.ledger.windows), noted(world, second).attempts, noted(world, second).last_error) == (
+        {second},
+        1,
+        "one second of calls takes longer than a function may run",
+    )
 
 
 def test_a_window_is_halved_until_it_fits() -> None:
@@ -319,9 +343,7 @@ def test_trouble_is_told_with_its_window_and_reason() -> None:
     world = a_world()
     world.steps.interrupt("provider.first_page", raising(RetryableError("503")))
     list_once(world)
-    assert world.told_of("window_postponed") == [
-        {"start": "2026-03-01T11:00:01", "end": "2026-03-01T12:00:00", "attempts": 1, "reason": "503"}
-    ]
+    assert world.told_of("window_postponed") == [TOLD | {"attempts": 1, "reason": "503"}]
 
 
 def test_a_queue_that_takes_no_visits_postpones_the_window() -> None:
@@ -341,3 +363,41 @@ def test_a_crash_anywhere_loses_no_call(step: str) -> None:
     world.run(at(hours=2))
     assert all(call.settled for call in world.ledger.calls.values())
     assert len(world.ledger.calls) == 3
+
+
+# What is told, and how long a lease lasts
+
+
+def test_a_listed_window_is_told_with_its_rows() -> None:
+    world = a_world(calls=5, page_size=2)
+    list_once(world)
+    assert world.told_of("window_listed") == [TOLD | {"rows": 5}]
+
+
+def test_each_new_call_is_told_once() -> None:
+    world = a_world(calls=2)
+    for _ in range(2):
+        world.ledger.windows[HOUR] = an_owed_window(HOUR)
+        list_once(world)
+    assert world.told_of("call_listed") == [{"reference_id": "call-0"}, {"reference_id": "call-1"}]
+
+
+def test_a_row_without_a_date_is_noted_at_its_windows_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = a_world(calls=0)
+    page = Page(rows=(a_row(recorded_at=None),), token=None, unreadable=0)
+    monkeypatch.setattr(world.provider, "first_page", lambda _: page)
+    list_once(world)
+    assert world.ledger.calls["call-1"].recorded_at == HOUR.start
+
+
+def test_a_listed_call_is_leased_for_as_long_as_the_settings_say() -> None:
+    world = a_world(calls=1, lease_seconds=77)
+    list_once(world)
+    assert world.ledger.calls["call-0"].next_visit_at == at(seconds=77)
+
+
+def test_a_window_in_trouble_is_leased_for_as_long_as_the_settings_say() -> None:
+    world = a_world(lease_seconds=77)
+    world.steps.interrupt("provider.first_page", raising(RetryableError("503")))
+    list_once(world)
+    assert noted(world).next_visit_at - noted(world).due_at == timedelta(seconds=77)

@@ -239,6 +239,19 @@ def test_a_recheck_looks_again_at_the_last_week_and_not_before_the_archive_s_beg
     )
 
 
+def test_a_recheck_tells_how_many_windows_it_queued() -> None:
+    world = a_world()
+    world.clock.advance(hours=3, seconds=-1)
+    world.recheck()
+    assert world.told == [("recheck_queued", {"windows": 3})]
+
+
+def test_a_rechecks_windows_are_leased_for_as_long_as_the_settings_say() -> None:
+    world = a_world(policy=Policy(lease=timedelta(seconds=77)))
+    world.recheck()
+    assert {owed.next_visit_at for owed in world.ledger.open_windows()} == {at(seconds=77)}
+
+
 def test_a_recheck_leaves_the_cursor_where_it_is() -> None:
     world = a_world()
     world.clock.advance(days=1)

@@ -67,3 +67,20 @@ def test_the_same_transcript_gives_the_same_bytes() -> None:
 def test_half_a_surrogate_pair_is_kept_as_the_escape_it_came_as() -> None:
     said = json.loads(r'{"transcription": [{"text": "\ud83d"}]}')
     assert json.loads(transcript_document(ORIGIN, said))["transcribe"] == said
+
+
+TEXT = """{
+  "reference_id": "call-1",
+  "file_name": "a.wav",
+  "recorded_at": "2026-03-01T12:00:00Z",
+  "recording_key": "recordings/2026/03/01/call-1/a.wav",
+  "transcribe": {
+    "text": "%s"
+  }
+}"""
+
+
+@pytest.mark.parametrize(("said", "kept"), [("Let’s", "Let’s"), ("\ud83d’", r"\ud83d\u2019")])
+def test_a_document_is_text_that_a_person_can_read(said: str, kept: str) -> None:
+    """And the same bytes as those of every earlier release, which a second try compares with."""
+    assert transcript_document(ORIGIN, {"text": said}) == (TEXT % kept).encode()

@@ -1,19 +1,22 @@
 """The story of a call, told in virtual time with the models of the adapters."""
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from call_archive.calls import Call, FileStatus, TranscriptStatus
+from call_archive.calls import LEASE, Call, FileStatus, TranscriptStatus
 from call_archive.errors import PermanentError, RetryableError
 from call_archive.keys import Origin
 from call_archive.messages import VisitMessage
+from call_archive.transcripts import transcript_document
 from tests.unit.factories import NOW, a_call, a_file, a_stored_object, an_archived_file, at
 from tests.unit.models import WAVE, ScriptedFile, World, crash
 
 LONGEST_CHAIN = 10
+TOLD = {"reference_id": "call-1", "file_name": "a.wav", "visit": 1}
 FIRST = VisitMessage(reference_id="call-1")
 
 
@@ -329,6 +332,7 @@ def test_nothing_is_begun_when_less_than_a_minute_is_left() -> None:
     world.seconds_left = 59
     world.visit(FIRST)
     assert (world.archive.objects, the_call(world).settled, hops(world)) == ({}, False, [0, 1])
+    assert the_call(world).last_error == "not begun: the function's time was running out"
 
 
 def test_what_was_not_begun_is_archived_by_the_next_visit() -> None:
@@ -340,8 +344,15 @@ def test_what_was_not_begun_is_archived_by_the_next_visit() -> None:
     assert the_call(world).settled
 
 
-def test_a_download_is_given_less_time_than_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("there", [False, True], ids=["to store", "to compare"])
+def test_a_download_is_given_less_time_than_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+    there: bool,  # noqa: FBT001
+) -> None:
     world = a_world()
+    if there:
+        world.visit(FIRST)
+        world.ledger.calls.clear()
     given: list[float] = []
     opened = world.provider.open
 
@@ -351,7 +362,7 @@ def test_a_download_is_given_less_time_than_is_left(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(world.provider, "open", open_noting)
     world.visit(FIRST)
-    assert max(given) <= world.seconds_left - 10
+    assert given == [world.seconds_left - 20] * (2 if there else 1)
 
 
 # What is told
@@ -360,9 +371,10 @@ def test_a_download_is_given_less_time_than_is_left(monkeypatch: pytest.MonkeyPa
 def test_a_visit_tells_what_it_archived() -> None:
     world = a_world()
     world.visit(FIRST)
-    told = world.told_of("recording_archived")
-    assert [(fields["reference_id"], fields["file_name"], fields["size"]) for fields in told] == [
-        ("call-1", "a.wav", len(WAVE))
+    recording, transcript = world.archive.objects
+    assert world.told == [
+        ("recording_archived", TOLD | {"key": recording, "size": len(WAVE)}),
+        ("transcript_archived", TOLD | {"key": transcript}),
     ]
 
 
@@ -377,13 +389,13 @@ def test_a_visit_tells_what_failed_and_why(step: str, error: Exception, event: s
     world = a_world()
     world.steps.interrupt(step, raising(error))
     world.visit(FIRST)
-    assert [fields["reason"] for fields in world.told_of(event)] == [str(error)]
+    assert world.told_of(event) == [TOLD | {"reason": str(error)}]
 
 
 def test_a_visit_tells_what_was_deleted_before_it_came() -> None:
     world = a_world(a_scripted_file(deleted_at=NOW))
     world.visit(FIRST)
-    assert [fields["file_name"] for fields in world.told_of("recording_deleted_at_source")] == ["a.wav"]
+    assert world.told_of("recording_deleted_at_source") == [TOLD]
 
 
 def test_a_change_is_told_once() -> None:
@@ -395,11 +407,40 @@ def test_a_change_is_told_once() -> None:
 def test_a_visit_that_waits_tells_why_and_until_when() -> None:
     world = a_world(a_scripted_file(available_at=at(hours=1)))
     world.visit(FIRST)
-    [told] = world.told_of("call_pending")
-    assert (told["reason"], told["due_at"]) == (
-        "the call is still being recorded",
-        the_call(world).due_at.isoformat(),
-    )
+    assert world.told == [
+        (
+            "call_pending",
+            {
+                "reference_id": "call-1",
+                "visit": 1,
+                "due_at": the_call(world).due_at.isoformat(),
+                "reason": "the call is still being recorded",
+            },
+        )
+    ]
+
+
+def test_a_visit_that_changes_nothing_of_a_transcript_tells_nothing_of_it() -> None:
+    world = a_world()
+    file = an_archived_file(TranscriptStatus.FAILED)
+    world.ledger.calls["call-1"] = replace(a_call(a=file, b=a_file()), version=1)
+    world.visit(FIRST)
+    assert world.told_of("transcript_failed") == []
+
+
+def test_the_tick_leaves_a_call_whose_message_is_on_its_way_alone() -> None:
+    world = a_world(a_scripted_file(available_at=at(hours=1)))
+    world.visit(FIRST)
+    assert the_call(world).next_visit_at - the_call(world).due_at == LEASE
+
+
+def test_the_transcript_is_kept_as_the_provider_gave_it() -> None:
+    world = a_world()
+    world.visit(FIRST)
+    origin = Origin(reference_id="call-1", file_name="a.wav", recorded_at=at(minutes=-5))
+    [row] = world.provider.call("call-1")
+    document = transcript_document(origin, row.transcribe or {})
+    assert world.archive.objects[origin.transcript_key].sha256 == hashlib.sha256(document).hexdigest()
 
 
 def test_no_link_is_ever_told() -> None:

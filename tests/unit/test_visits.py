@@ -83,6 +83,7 @@ def transcript_after(file: RecordingFile, *rows: Row, **parts: Any) -> tuple[Tra
         (seen(a_row(url=None)), RECORDING, "available at the provider, but without a link yet"),
         (seen(a_row(status="lost")), RECORDING, "the provider gives it an unknown status, 'lost'"),
         (seen(a_row(status="")), RECORDING, "the provider gives it an unknown status, ''"),
+        (seen(a_row(status="x" * 81)), RECORDING, f"the provider gives it an unknown status, {'x' * 80!r}"),
         (seen(a_row("b.wav")), RECORDING, "the provider lists no such file for this call"),
         (seen(), RECORDING, "the provider lists no such file for this call"),
         (seen(trouble=NOW_AND_THEN), RECORDING, str(NOW_AND_THEN)),
@@ -511,6 +512,66 @@ def test_an_absent_transcript_is_looked_for_at_the_end_of_its_grace() -> None:
         dues.append(planned(call, a_row(), now=dues[-1]).due_at)
         call = visited(call, a_row(), now=dues[-1])
     assert (dues[-1], call.settled, len(dues) <= 7) == (at(minutes=10), True, True)
+
+
+def test_a_settled_file_has_no_say_in_when_the_next_visit_is() -> None:
+    alone = replace(a_call(a=an_archived_file(PENDING)), quiet_visits=3)
+    beside = replace(alone, files=alone.files | {"b.wav": an_archived_file(TranscriptStatus.ARCHIVED)})
+    assert planned(beside, a_row("a.wav"), a_row("b.wav")) == planned(alone, a_row("a.wav"))
+
+
+def test_a_settled_file_that_comes_first_has_no_say_either() -> None:
+    settled, pending = an_archived_file(TranscriptStatus.ARCHIVED), an_archived_file(PENDING)
+    call = replace(a_call(a=settled, b=pending), quiet_visits=3)
+    alone = replace(a_call(b=pending), quiet_visits=3)
+    assert planned(call, a_row("a.wav"), a_row("b.wav")) == planned(alone, a_row("b.wav"))
+
+
+@pytest.mark.parametrize(
+    ("other", "row"),
+    [
+        (an_archived_file(PENDING), a_row("c.wav")),
+        (a_file(available_at=NOW), a_row("b.wav")),
+        (an_archived_file(PENDING), a_row("b.wav", transcribe=transcribe("in progress"))),
+        (a_file(), a_row("b.wav", status="recording")),
+    ],
+    ids=["vanished", "in trouble", "transcribing", "in progress"],
+)
+def test_whatever_else_is_pending_makes_the_looks_follow_upon_another_as_ever(
+    other: RecordingFile, row: Row
+) -> None:
+    call = replace(a_call(a=an_archived_file(PENDING), b=other), quiet_visits=8)
+    what = seen(a_row("a.wav"), row, recordings={"b.wav": EXPIRED})
+    assert next_visit(call, what, POLICY, hop=0, jitter=0.5).delay_seconds == 900
+
+
+def test_a_row_without_a_name_makes_the_looks_follow_upon_another_as_ever() -> None:
+    call = replace(a_call(a=an_archived_file(PENDING)), unnamed=a_file(), quiet_visits=8)
+    what = seen(a_row("a.wav"), an_unnamed_row())
+    assert next_visit(call, what, POLICY, hop=0, jitter=0.5).delay_seconds == 900
+
+
+def test_a_row_without_a_name_that_is_settled_does_not() -> None:
+    call = replace(a_call(a=an_archived_file(PENDING)), unnamed=a_file(status=DELETED), quiet_visits=8)
+    assert next_visit(call, seen(a_row("a.wav")), POLICY, hop=0, jitter=0.5).delay_seconds == 600
+
+
+@pytest.mark.parametrize(("quiet", "seconds"), [(0, 5), (1, 20), (2, 80), (3, 320), (4, 600)])
+def test_an_absent_transcript_is_looked_for_at_growing_intervals(quiet: int, seconds: int) -> None:
+    call = replace(a_call(a=an_archived_file(PENDING)), quiet_visits=quiet)
+    assert next_visit(call, seen(a_row()), POLICY, hop=0, jitter=0.5).delay_seconds == seconds
+
+
+def test_the_end_of_a_grace_that_is_a_moment_away_is_a_second_away() -> None:
+    call = a_call(a=an_archived_file(PENDING))
+    what = seen(a_row(), now=at(minutes=10, milliseconds=-300))
+    assert next_visit(call, what, POLICY, hop=0, jitter=0.5).delay_seconds == 1
+
+
+def test_a_visit_on_its_way_is_leased_for_as_long_as_the_settings_say() -> None:
+    policy = replace(POLICY, lease=timedelta(seconds=77))
+    plan = next_visit(a_call(a=a_file()), seen(a_row()), policy, hop=0, jitter=0.5)
+    assert plan.next_visit_at - plan.due_at == timedelta(seconds=77)
 
 
 def test_a_call_in_progress_is_not_held_to_the_grace_of_a_transcript() -> None:
