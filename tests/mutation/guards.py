@@ -1,0 +1,146 @@
+"""Takes each guard of guards.toml away from a copy of the functions, and expects its test to fail.
+
+It ends with 1 when a test passes without its guard, and when the table no longer fits the code.
+"""
+
+import importlib
+import os
+import shutil
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import pytest
+
+from tests.unit.synthesis import synthesized_template
+
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTIONS = ROOT / "functions"
+PRELOADED = (
+    *("aws_lambda_powertools.metrics", "aws_lambda_powertools.utilities.parameters", "boto3", "hypothesis"),
+    *("moto.dynamodb.models", "moto.s3.models", "moto.secretsmanager.models", "moto.sqs.models", "requests"),
+)
+"""Imported once, and not by each fork anew. None of them imports the functions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+    @property
+    def node(self) -> str:
+        """pytest's name of the test that must fail."""
+        file, test = self.test.split("::")
+        return str(ROOT / "tests" / "unit" / f"test_{file}.py") + f"::test_{test}"
+
+
+class StaleError(Exception):
+    """The table no longer fits the code."""
+
+
+def read_guards() -> list[Guard]:
+    table = tomllib.loads(Path(__file__).with_name("guards.toml").read_text(encoding="utf-8"))
+    return [Guard(**entry) for entry in table["guard"]]
+
+
+def without(guard: Guard, text: str) -> str:
+    """The file's text without the guard; StaleError unless it is there exactly once."""
+    if (found := text.count(guard.old)) != 1:
+        raise StaleError(f"{guard.file} holds it {found} times: {guard.old.strip()}")
+    return text.replace(guard.old, guard.new)
+
+
+@contextmanager
+def removed(guard: Guard, functions: Path) -> Iterator[None]:
+    """The guard away from the copy, for so long."""
+    path = functions / "call_archive" / guard.file
+    text = path.read_text(encoding="utf-8")
+    path.write_text(without(guard, text), encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.write_text(text, encoding="utf-8")
+
+
+def outcome_of(nodes: Sequence[str], functions: Path) -> pytest.ExitCode:
+    """How pytest ends in a fork, which imports the functions from there and has everything else already."""
+    process = get_context("fork").Process(target=_run, args=(functions, nodes))
+    process.start()
+    process.join()
+    return pytest.ExitCode(process.exitcode)
+
+
+def _run(functions: Path, nodes: Sequence[str]) -> None:
+    quiet = os.open(functions / "pytest.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    sys.dont_write_bytecode = True  # a changed file of the same second and size would not be read again
+    sys.path.insert(0, str(functions))
+    for name in [name for name in sys.modules if name.split(".")[0] in ("call_archive", "tests")]:
+        if name != "tests.unit.synthesis":
+            del sys.modules[name]
+    options = [
+        "-x",
+        "-q",
+        "--no-header",
+        "--assert=plain",
+        "--timeout=20",
+        "-p",
+        "no:randomly",
+        "-p",
+        "no:cacheprovider",
+    ]
+    sys.exit(pytest.main([f"--rootdir={ROOT}", *options, "-p", "tests.mutation.quick", *nodes]))
+
+
+def failing(guard: Guard, functions: Path) -> str | None:
+    """What is wrong with the guard; None when its test fails without it, as it must."""
+    try:
+        with removed(guard, functions):
+            outcome = outcome_of([guard.node], functions)
+    except StaleError as error:
+        return str(error)
+    if outcome is pytest.ExitCode.OK:
+        return f"without it {guard.test} passes"
+    if outcome is not pytest.ExitCode.TESTS_FAILED:
+        return f"without it {guard.test} does not run ({outcome.name})"
+    return None
+
+
+def main() -> int:
+    guards, wrong, began = read_guards(), 0, time.monotonic()
+    for name in PRELOADED:
+        importlib.import_module(name)
+    synthesized_template()
+    with TemporaryDirectory() as folder:
+        functions = Path(folder)
+        shutil.copytree(
+            FUNCTIONS, functions, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
+        if outcome_of(sorted({guard.node for guard in guards}), functions) is not pytest.ExitCode.OK:
+            click.echo((functions / "pytest.log").read_text())
+            click.echo("The tests fail with every guard in place.")
+            return 1
+        for guard in guards:
+            trouble = failing(guard, functions)
+            wrong += trouble is not None
+            click.echo(f"{'proven' if trouble is None else 'WRONG '}  {guard.file:14} {guard.name}")
+            if trouble is not None:
+                click.echo(f"        {trouble}")
+    click.echo(f"{len(guards) - wrong} of {len(guards)} guards proven in {time.monotonic() - began:.0f} s")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
