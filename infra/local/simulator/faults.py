@@ -133,6 +133,18 @@ def _longer(reply: Reply, extra: bytes) -> Reply:
     return replace(reply, body=body(), length=None, ending=Ending.CLOSE)
 
 
+def _chunked(reply: Reply, fault: Fault, target: Target) -> Reply:
+    del fault, target
+
+    def body() -> Iterator[bytes]:
+        for chunk in filter(None, reply.body):
+            yield b"%x\r\n%b\r\n" % (len(chunk), chunk)
+        yield b"0\r\n\r\n"
+
+    headers = {"Transfer-Encoding": "chunked"}
+    return replace(reply, body=body(), length=None, headers=headers, ending=Ending.CLOSE)
+
+
 def _repeat_token(reply: Reply, fault: Fault, target: Target) -> Reply:
     del fault
     document = json.loads(b"".join(reply.body)) | {"token": target.token}
@@ -154,6 +166,7 @@ KINDS: dict[str, Spoil] = {
     "drip": _drip,
     "short_body": lambda reply, _fault, _target: _half(reply, Ending.CLOSE),
     "no_length": lambda reply, _fault, _target: _longer(reply, b""),
+    "chunked": _chunked,
     "long_body": lambda reply, _fault, _target: _longer(reply, b"\0" * 4096),
     "html": _instead(PAGE, "text/html; charset=utf-8"),
     "wrong_bytes": _instead(b"ID3\x04" + b"\x55" * 4092),

@@ -108,6 +108,13 @@ def test_an_unframed_download_has_no_length(start: Start, link: Link) -> None:
     assert unframed.content == plain
 
 
+def test_a_chunked_download_is_whole_and_has_no_length(start: Start, link: Link) -> None:
+    plain = requests.get(link(telesign := start()), timeout=5).content
+    chunked = download(telesign, link, kind="chunked", times=1)
+    assert "Content-Length" not in chunked.headers
+    assert chunked.content == plain
+
+
 def test_a_long_download_goes_on_after_the_recording(start: Start, link: Link) -> None:
     plain = requests.get(link(telesign := start()), timeout=5).content
     longer = download(telesign, link, kind="long_body").content
