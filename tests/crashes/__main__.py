@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tests.crashes.killing import Crash, Killer, Report
 from tests.crashes.stack import synthesized_stack
 from tests.crashes.stories import STORIES
 
-AGAIN = 0.2
+AGAIN = 0.25
 """The share of crashes that are followed by a second one, as a case of its own."""
 
 
@@ -22,23 +22,24 @@ AGAIN = 0.2
 @click.option("--each", is_flag=True, help="Try also those moments by themselves that are the same crash.")
 def main(*, jobs: int | None, each: bool) -> None:
     """Ends the functions' process before and after each of its calls, and checks what becomes of the archive."""
-    console = Console()
+    console = Console(width=110)
     began = time.monotonic()
     stack = synthesized_stack()
     console.print(f"the stack is synthesized ({time.monotonic() - began:.0f} s)")
     reports = []
     for story in STORIES:
         report = Killer(story, stack, jobs=jobs or os.cpu_count() or 1, again=AGAIN, each=each).run()
-        console.print(f"{story.name}: {len(report.tried)} of {len(report.found)} moments tried")
+        told = f"{story.name}: {len(report.tried)} of {len(report.found)} moments tried"
+        console.print(told, highlight=False, soft_wrap=True)
         reports.append(report)
     wrong = [what for report in reports for what in report.wrong]
     console.print(_table(reports))
     for what in wrong:
         console.print(what, style="red", markup=False, highlight=False, soft_wrap=True)
-    crashes = [crash for report in reports for crash in report.verdicts]
-    twice = sum(crash.again is not None for crash in crashes)
+    crashes = sum(len(report.verdicts) for report in reports)
+    twice = sum(report.twice for report in reports)
     seconds = time.monotonic() - began
-    console.print(f"{len(crashes)} crashes, {twice} of them twice: {len(wrong)} violations ({seconds:.0f} s)")
+    console.print(f"{crashes} crashes, {twice} of them twice: {len(wrong)} violations ({seconds:.0f} s)")
     sys.exit(bool(wrong) or any(len(report.tried) < len(report.found) for report in reports))
 
 
@@ -46,7 +47,8 @@ def _table(reports: Sequence[Report]) -> Table:
     found = [crash for report in reports for crash in report.found]
     tried = [crash for report in reports for crash in report.tried]
     wrong = [crash for report in reports for crash, what in report.verdicts.items() if what]
-    table = Table("call", "places in code", "moments found", "tried", "places where a crash did harm")
+    columns = ("call", "places in code", "moments found", "moments tried", "places of harm")
+    table = Table(*(Column(name, no_wrap=True) for name in columns))
     for call in sorted({_call(crash) for crash in found}):
         places = {crash.site.path for crash in found if _call(crash) == call}
         counts = [sum(_call(crash) == call for crash in crashes) for crashes in (found, tried)]

@@ -8,6 +8,7 @@ A killed process leaves nothing but what is outside of it. So moments between wh
 (after one call and before the next, before and after a read) are the same crash, and are tried once.
 """
 
+import gc
 import json
 import os
 import traceback
@@ -51,6 +52,8 @@ class Report:
     """Each moment of a run, in order, and the crash that stands for it: itself, or an earlier one like it."""
     verdicts: dict[Crash, list[str]] = field(default_factory=dict)
     """What each crash that was tried has led to that must not be."""
+    twice: int = 0
+    """In how many of these the recovery lasted long enough for its own crash."""
     uncrashed: list[str] = field(default_factory=list)
     """What is wrong without any crash."""
 
@@ -77,6 +80,7 @@ class _InCopy:
     answer: int | None = None
     """The writing end of the pipe; None in the original."""
     until_again: int = 0
+    ends: int = 0
     before: Collection[StoredVersion] = ()
     wrong: list[str] = field(default_factory=list)
 
@@ -137,6 +141,8 @@ class Killer:
     def _end_process(self) -> NoReturn:
         """Nothing of the calls that led here is returned to: they are the process that has ended."""
         copy, world = self._copy, self._world
+        copy.ends += 1
+        gc.disable()  # a collection would touch, and so copy, all that the copy shares with the original
         try:
             world.end_process()
             seen = observed(world, at_rest=False, before=copy.before)
@@ -147,7 +153,7 @@ class Killer:
         except BaseException:  # noqa: BLE001 - whatever it is, it must be heard of
             copy.wrong.append(traceback.format_exc())
         with os.fdopen(copy.answer or 0, "w") as pipe:
-            json.dump(copy.wrong, pipe)
+            json.dump([copy.ends, copy.wrong], pipe)
         os._exit(0)
 
     def _hear_verdict(self) -> None:
@@ -155,4 +161,6 @@ class Killer:
         with os.fdopen(copy.verdict) as pipe:
             text = pipe.read()
         os.waitpid(copy.pid, 0)
-        self.report.verdicts[copy.crash] = json.loads(text or '["the copy ended without a verdict"]')
+        ends, wrong = json.loads(text) if text else (0, ["the copy ended without a verdict"])
+        self.report.verdicts[copy.crash] = wrong
+        self.report.twice += ends > 1

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, cast
 from unittest.mock import patch
 
 import requests
@@ -71,6 +72,8 @@ class Outside:
     watching: bool = False
     answered: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """What AWS has done for the functions: operation and request."""
+    connections: list[http.client.HTTPConnection] = field(default_factory=list)
+    """To the download host: a process that ends closes them, one that is dropped does not."""
     effects: int = 0
     """How many calls there were that may have changed something."""
 
@@ -99,22 +102,30 @@ class Outside:
                 return send(session, request, **options)
 
         class Connection(downloads._Connection):
-            response_class = _response_class(outside)
+            def connect(self) -> None:
+                super().connect()
+                outside.connections.append(self)
 
             def request(self, *args: Any, **options: Any) -> None:
                 outside.tell("download host", "GET", Moment.BEFORE)
                 super().request(*args, **options)
 
             def getresponse(self) -> http.client.HTTPResponse:
-                response = super().getresponse()
+                response: Any = super().getresponse()
                 outside.tell("download host", "GET", Moment.AFTER)
-                return response
+                midway = partial(outside.tell, "download host", "body", Moment.MIDWAY)
+                response.read1 = _telling(response, midway)
+                return cast("http.client.HTTPResponse", response)
 
         with ExitStack() as patches:
             patches.enter_context(patch.object(BaseClient, "_make_api_call", told_api_call))
             patches.enter_context(patch.object(requests.Session, "send", told_send))
             patches.enter_context(patch.object(downloads, "_Connection", Connection))
             yield
+
+    def disconnect(self) -> None:
+        while self.connections:
+            self.connections.pop().close()
 
     @contextmanager
     def telling(self, service: str, operation: str, about: str = "") -> Iterator[None]:
@@ -134,23 +145,20 @@ class Outside:
             self.listener(Site(service=service, operation=operation, path=path), moment, about)
 
 
-def _response_class(outside: Outside) -> type[http.client.HTTPResponse]:
-    class Response(http.client.HTTPResponse):
-        """Tells when half of the body has been read, or the first of it when its length is not known."""
+def _telling(response: http.client.HTTPResponse, midway: Callable[[], None]) -> Callable[[int], bytes]:
+    """Reads, and tells when half of the body has come, or the first of it when its length is not known."""
+    read, got = response.read1, 0
+    half = (response.length or 0) / 2
 
-        _got = 0
-        _half: float | None = None
+    def read1(most: int = -1) -> bytes:
+        nonlocal got
+        piece = read(most)
+        before, got = got, got + len(piece)
+        if before <= half < got:
+            midway()
+        return piece
 
-        def read1(self, n: int = -1) -> bytes:
-            if self._half is None:
-                self._half = (self.length or 0) / 2
-            piece = super().read1(n)
-            before, self._got = self._got, self._got + len(piece)
-            if before <= self._half < self._got:
-                outside.tell("download host", "body", Moment.MIDWAY)
-            return piece
-
-    return Response
+    return read1
 
 
 def _frames_of_ours(frame: FrameType | None) -> Iterator[str]:

@@ -17,7 +17,6 @@ SIZE: Final = 200_000
 
 
 TEN_MINUTES_AGO: Final = NOW - timedelta(minutes=10)
-SIX_MINUTES_AGO: Final = NOW - timedelta(minutes=6)
 FOUR_MINUTES_AGO: Final = NOW - timedelta(minutes=4)
 
 
@@ -92,7 +91,6 @@ def a_file(
     reference_id: str,
     number: int = 1,
     *,
-    created_at: datetime = SIX_MINUTES_AGO,
     available_at: datetime = FOUR_MINUTES_AGO,
     deleted_at: datetime | None = None,
     transcript: Transcript | None = None,
@@ -101,7 +99,7 @@ def a_file(
     return TrueFile(
         reference_id=reference_id,
         file_name=name,
-        created_at=created_at + timedelta(seconds=number),
+        created_at=after(minutes=-6, seconds=number),
         available_at=available_at,
         deleted_at=deleted_at,
         transcript=transcript,
@@ -161,9 +159,10 @@ STORIES: Final = (
         hurried_listings=1,
     ),
     Story(
-        name="a call that is parked, a body of unknown length",
+        name="a window that is parked, then its call, and a body of unknown length",
         files=(a_file("PARKED", transcript=a_transcript()),),
         faults=(
+            Fault(where="list", kind="429", times=1, retry_after=901),
             Fault(where="call", kind="429", times=1, retry_after=901),
             Fault(where="download", kind="chunked", times=1),
         ),

@@ -198,6 +198,7 @@ class World:
         self.outside.watching = True
 
     def _start_process(self) -> None:
+        self.outside.disconnect()
         telemetry.metrics().clear_metrics()
         drop_process_memory(wiring, telemetry, lister, fetcher)
 
