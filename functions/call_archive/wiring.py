@@ -13,7 +13,7 @@ import boto3
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError, TransformParameterError
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from call_archive.errors import ArchiveError, RefusedError, RetryableError
 from call_archive.ledger import Ledger
@@ -124,5 +124,7 @@ def failures_told(message_id: str) -> Iterator[None]:
 def _where(error: Exception) -> str:
     if isinstance(error, ClientError):
         return f"AWS refused {error.operation_name} ({error.response['Error']['Code']})"
+    if isinstance(error, BotoCoreError):
+        return f"AWS gave no answer that can be read ({type(error).__name__})"
     frames = traceback.extract_tb(error.__traceback__)
     return f"unexpected, at {frames[-1].name}:{frames[-1].lineno}" if frames else "unexpected"

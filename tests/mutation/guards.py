@@ -18,7 +18,6 @@ from tempfile import TemporaryDirectory
 
 import click
 import pytest
-
 from tests.unit.synthesis import synthesized_template
 
 ROOT = Path(__file__).resolve().parents[2]

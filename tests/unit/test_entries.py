@@ -18,6 +18,7 @@ import boto3
 import pytest
 from aws_lambda_powertools import Logger
 from botocore.awsrequest import AWSResponse
+from botocore.exceptions import EndpointConnectionError
 
 from call_archive import downloads, fetcher, lister, telemetry, wiring
 from call_archive.calls import FileStatus, RecordingFile
@@ -276,6 +277,18 @@ def test_an_upload_is_sent_once(world: World, make_call: MakeCall) -> None:
     call = world.ledger.read(reference_id)
     assert call
     assert len(sent) == len(call.files)
+
+
+def test_an_aws_that_cannot_be_reached_is_told_by_its_kind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_arguments: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://aws.test")
+
+    monkeypatch.setattr(type(world.ledger), "read", fails)
+    assert failed(fetcher.handler(records(visit_of("CALL")), CONTEXT)) == ["m0"]
+    (told,) = world.told("message_failed")
+    assert told["reason"] == "AWS gave no answer that can be read (EndpointConnectionError)"
 
 
 def test_the_first_batch_shares_one_set_of_adapters(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
