@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools.utilities.batch import (
     AsyncBatchProcessor,
     EventType,
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 def visiting() -> Visiting:
     settings = wiring.settings()
     # A body that streams can be sent only once, so S3's client does not retry: the next visit does.
-    s3 = boto3.client("s3", config=wiring.aws_config(retries={"total_max_attempts": 1}))
+    s3 = wiring.aws_client("s3", retries={"total_max_attempts": 1})
     return Visiting(
         ledger=wiring.ledger(),
         provider=wiring.telesign(),

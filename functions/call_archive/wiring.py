@@ -23,7 +23,7 @@ from call_archive.telemetry import tell
 from call_archive.telesign import Credentials, Telesign
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 SECRET_MAX_AGE_SECONDS = 300
 """A rotated key is picked up after so long, or at once when the provider refuses the old one."""
@@ -45,7 +45,7 @@ def settings() -> Settings:
 
 @cache
 def ledger() -> Ledger:
-    return Ledger(boto3.client("dynamodb", config=aws_config()), settings().table_name)
+    return Ledger(aws_client("dynamodb"), settings().table_name)
 
 
 @cache
@@ -60,8 +60,7 @@ def windows_queue() -> Queue:
 
 @cache
 def telesign() -> Telesign:
-    client = boto3.client("secretsmanager", config=aws_config())
-    provider = SecretsProvider(boto3_client=client)
+    provider = SecretsProvider(boto3_client=aws_client("secretsmanager"))
     return Telesign(
         settings().provider_url,
         credentials=lambda renew: read_credentials(provider, settings().secret_id, renew=renew),
@@ -88,6 +87,18 @@ def read_credentials(provider: SecretsProvider, secret_id: str, *, renew: bool) 
     return Credentials(customer_id=customer_id, api_key=api_key)
 
 
+def aws_client(service: Any, **options: Any) -> Any:
+    client: Any = boto3.client(service, config=aws_config(**options))
+    client.meta.events.register("after-call", _refuse_strangers)
+    return client
+
+
+def _refuse_strangers(parsed: Mapping[str, Any], **_event: object) -> None:
+    """Somebody else's page with status 200 reads like an empty answer: a write would count as done."""
+    if "RequestId" not in parsed.get("ResponseMetadata", {}):
+        raise RetryableError("what answered was not AWS: its answers have a request id")
+
+
 def aws_config(**options: Any) -> Config:
     return Config(
         connect_timeout=5,
@@ -103,7 +114,7 @@ def now() -> datetime:
 
 @cache
 def _sqs() -> Any:
-    return boto3.client("sqs", config=aws_config())
+    return aws_client("sqs")
 
 
 def seconds_left(context: Context) -> Callable[[], float]:

@@ -19,6 +19,7 @@ import pytest
 from aws_lambda_powertools import Logger
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import EndpointConnectionError
+from moto.core.botocore_stubber import MockRawResponse
 
 from call_archive import downloads, fetcher, lister, telemetry, wiring
 from call_archive.calls import FileStatus, RecordingFile
@@ -289,6 +290,16 @@ def test_an_aws_that_cannot_be_reached_is_told_by_its_kind(
     assert failed(fetcher.handler(records(visit_of("CALL")), CONTEXT)) == ["m0"]
     (told,) = world.told("message_failed")
     assert told["reason"] == "AWS gave no answer that can be read (EndpointConnectionError)"
+
+
+@pytest.mark.usefixtures("world")
+def test_a_page_in_place_of_awss_answer_is_no_write() -> None:
+    """As a network that wants its users to sign in would answer, with status 200."""
+    page = AWSResponse("https://aws.test", 200, {}, MockRawResponse(b"<html>Sign in</html>"))
+    client = wiring.aws_client("dynamodb")
+    client.meta.events.register_first("before-send", lambda **_event: page)
+    with pytest.raises(RetryableError, match="not AWS"):
+        client.put_item(TableName="ledger", Item={"pk": {"S": "call#A"}})
 
 
 def test_the_first_batch_shares_one_set_of_adapters(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
