@@ -16,6 +16,7 @@ from infra.cli import main
 from infra.connection import Connection
 from tests.badinput.cases import cases
 from tests.badinput.names import NAMES
+from tests.badinput.words import MOMENTS, PROVIDERS, WORDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,98 +73,12 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployments, "find_deployment", lambda **_named: knows_nothing)
 
 
-WORDS: dict[str, list[str]] = {
-    "an empty verb": [""],
-    "a blank verb": [" "],
-    "a verb in capitals": ["STATUS"],
-    "half a verb": ["stat"],
-    "a verb with a line feed": ["status\n"],
-    "a verb of a path": ["../status"],
-    "an option before the verb": ["--json", "status"],
-    "an option of one hyphen": ["status", "-json"],
-    "half an option": ["status", "--js"],
-    "an option with a value it does not take": ["status", "--json=yes"],
-    "an option without its value": ["status", "--stack"],
-    "an option twice, the second without its value": ["status", "--stack", "A", "--stack"],
-    "an option of another verb": ["status", "--wait"],
-    "a word too many": ["status", "now"],
-    "a separator and a word": ["status", "--", "--json"],
-    "no id to show": ["show"],
-    "no id to show, as JSON": ["show", "--json"],
-    "two ids to show": ["show", "A", "B"],
-    "no start to find from": ["find", "--end", "2026-03-01"],
-    "an empty start": ["find", "--start", "", "--end", "2026-03-01"],
-    "a backfill of one end": ["backfill", "2026-03-01"],
-    "a backfill of three ends": ["backfill", "2026-03-01", "2026-03-02", "2026-03-03"],
-    "a time-out of a word": ["backfill", "2026-03-01", "2026-03-01", "--wait", "--timeout", "long"],
-    "a time-out below nought": ["backfill", "2026-03-01", "2026-03-01", "--wait", "--timeout", "-0.1"],
-    "an empty time-out": ["backfill", "2026-03-01", "2026-03-01", "--wait", "--timeout", ""],
-    "a time-out with a unit": ["backfill", "2026-03-01", "2026-03-01", "--wait", "--timeout", "10s"],
-    "no such part of local": ["local", "sideways"],
-    "no calls": ["local", "--calls", "0"],
-    "calls below nought": ["local", "--calls", "-1"],
-    "too many calls": ["local", "--calls", "100001"],
-    "calls of a fraction": ["local", "--calls", "1.5"],
-    "calls of a word": ["local", "--calls", "many"],
-    "a seed of a word": ["local", "--seed", "x"],
-    "a seed of a fraction": ["local", "--seed", "0.5"],
-    "a folder that is not there": ["local", "--audio", "/nowhere/at/all"],
-    "an empty folder's name": ["local", "--audio", ""],
-    "a port below nought": ["local", "up", "--port", "-1"],
-    "a port that is too high": ["local", "up", "--port", "65536"],
-    "a port of a word": ["local", "up", "--port", "http"],
-    "a port of a fraction": ["local", "up", "--port", "80.5"],
-    "local down of something": ["local", "down", "all"],
-    "a provider without credentials": ["local", "up", "--provider-url", "https://telesign.com"],
-    "a provider without a key": [
-        "local",
-        "up",
-        "--provider-url",
-        "https://telesign.com",
-        "--customer-id",
-        "C",
-    ],
-    "a customer without a provider": ["local", "up", "--customer-id", "C"],
-    "a host with a scheme": ["local", "up", "--recording-host", "https://tlsn.io"],
-    "a host with a port": ["local", "up", "--recording-host", "tlsn.io:443"],
-    "a host with a star": ["local", "up", "--recording-host", "*.tlsn.io"],
-    "a host of a top-level domain": ["local", "up", "--recording-host", "com"],
-    "an empty host": ["local", "up", "--recording-host", ""],
-    "a host of dots": ["local", "up", "--recording-host", "..."],
-    "a host with a line feed": ["local", "up", "--recording-host", "tlsn.io\n"],
-    "a second host that is none": ["local", "up", "--recording-host", "tlsn.io", "--recording-host", "a b"],
-}
-
-
 @cases(KIND, "arguments", WORDS)
 def test_words_that_cannot_be_meant_are_refused_before_anything_is_looked_for(
     run: Run, undeployed: None, arguments: list[str]
 ) -> None:
     del undeployed
     run.refused(*arguments)
-
-
-PROVIDERS = {
-    "empty": "",
-    "a word": "telesign",
-    "without a scheme": "rest-ww.telesign.com",
-    "of another scheme": "ftp://rest-ww.telesign.com",
-    "of a file": "file:///etc/passwd",
-    "without a host": "https://",
-    "with a path": "https://rest-ww.telesign.com/v2",
-    "with a query": "https://rest-ww.telesign.com?x=sEcReT",
-    "with a fragment": "https://rest-ww.telesign.com#x",
-    "with a password": "https://cust0mer:sEcReT@rest-ww.telesign.com",
-    "with a password and an odd host": "https://cust0mer:sEcReT@℀.example",
-    "with a wrong port": "https://rest-ww.telesign.com:99999",
-    "with half an address": "https://[::1",
-    "with a line feed": "https://rest-ww.telesign\n.com",
-    "with a blank": "https://rest-ww.telesign.com ",
-    "unencrypted": "http://rest-ww.telesign.com",
-    "unencrypted to a private address": "http://192.168.0.1:8080",
-    "unencrypted to what only begins as loopback": "http://127.0.0.1.evil.example",
-    "a homograph": "https://tеlesign.com",
-}
 
 
 @cases(KIND, "url", {f"a provider {name}": url for name, url in PROVIDERS.items()})
@@ -174,45 +89,6 @@ def test_a_provider_that_cannot_be_read_is_refused_and_its_secret_not_repeated(
     said = run.refused("local", "up", "--provider-url", url, "--customer-id", "C", "--api-key", "K3Y")
     assert "sEcReT" not in said
     assert "K3Y" not in said
-
-
-MOMENTS = {
-    "a blank": " ",
-    "a word": "today",
-    "a day and a word": "2026-03-01 noon",
-    "a day of Feb 30": "2026-02-30",
-    "a leap day that is none": "2026-02-29",
-    "month 0": "2026-00-01",
-    "day 32": "2026-01-32",
-    "hour 24": "2026-03-01T24:00:00",
-    "a leap second": "2016-12-31T23:59:60",
-    "without seconds": "2026-03-01T12:00",
-    "with fractions": "2026-03-01T12:00:00.000",
-    "in another zone": "2026-03-01T12:00:00+01:00",
-    "in the zone that is not known": "2026-03-01T12:00:00-00:00",
-    "with a zone's name": "2026-03-01T12:00:00 UTC",
-    "with a small z": "2026-03-01T12:00:00z",
-    "with a small t": "2026-03-01t12:00:00",
-    "in the basic form": "20260301T120000Z",
-    "as the US write it": "03/01/2026",
-    "as an epoch": "1772366400",
-    "as a week": "2026-W09-7",
-    "as a range": "2026-03-01/2026-03-02",
-    "year 0": "0000-01-01",
-    "year 1": "0001-01-01",
-    "year 1999": "1999-12-31T23:59:59",
-    "year 2100": "2100-01-01",
-    "year 9999": "9999-12-31",
-    "year 10000": "10000-01-01",
-    "a negative year": "-2026-03-01",
-    "in Arabic digits": "٢٠٢٦-٠٣-٠١",
-    "in full-width digits": "２０２６-０３-０１",
-    "with a line feed": "2026-03-01\n",
-    "with an escape sequence": "\x1b[31m2026-03-01",
-    "right to left": "\u202e2026-03-01",
-    "half a surrogate pair": "\udcff",
-    "of a megabyte": "2" * 10**6,
-}
 
 
 @cases(KIND, "moment", {f"a time of {name}": moment for name, moment in MOMENTS.items()})
