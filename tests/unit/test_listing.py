@@ -192,10 +192,9 @@ def test_a_window_that_takes_too_long_is_halved() -> None:
 def test_the_halves_are_noted_before_the_window_is_finished() -> None:
     world = short_of_time()
     list_once(world)
-    assert world.steps.taken[-4:] == [
+    assert world.steps.taken[-3:] == [
         "ledger.owe_windows",
         "ledger.finish_window",
-        "windows_queue.send",
         "windows_queue.send",
     ]
 

@@ -237,7 +237,7 @@ def test_a_crash_anywhere_is_made_good_by_the_message_that_comes_back(step: str)
 def test_a_crash_between_the_ledger_and_the_message_is_put_right_by_the_tick() -> None:
     world = a_world(a_scripted_file(available_at=at(minutes=2), transcribed_at=at(minutes=2)))
     world.steps.interrupt("fetch_queue.send", crash)
-    world.fetch_queue.deliver(world.visit)
+    world.deliver_visit()
     world.fetch_queue.lose_all()
     world.run(at(hours=1))
     assert the_call(world).settled
