@@ -40,6 +40,7 @@ class Served:
 
     reference_id: str
     file_name: str
+    """Empty for a file that the provider never gave a name."""
     recorded_at: datetime
     sha256: str | None
     """Of its bytes, in hex; None when no recording was ever served for it."""
@@ -126,10 +127,13 @@ def _accounted_for(served: Iterable[Served], seen: Observation) -> Iterator[Viol
             yield Violation(invariant="I1", subject=reference_id, what="the ledger does not know it")
     for call in seen.calls.values():
         for name, file in _parts(call):
-            if file.failed and not (file.reason or (file.transcript and file.transcript.reason)):
-                yield Violation(
-                    invariant="I1", subject=call.reference_id, what=f"{name} failed without a reason"
-                )
+            if file.status is FileStatus.FAILED and not file.reason:
+                what = f"{name} failed without a reason"
+                yield Violation(invariant="I1", subject=call.reference_id, what=what)
+            transcript = file.transcript
+            if transcript and transcript.status is TranscriptStatus.FAILED and not transcript.reason:
+                what = f"the transcript of {name} failed without a reason"
+                yield Violation(invariant="I7", subject=call.reference_id, what=what)
     for body in seen.dead_letters:
         dead = _fields(body).get("reference_id")
         if isinstance(dead, str) and dead not in seen.calls:
@@ -144,6 +148,9 @@ def _archived_as_served(files: Mapping[tuple[str, str], Served], seen: Observati
     for call in seen.calls.values():
         for name, file in call.files.items():
             truth = files.get((call.reference_id, name))
+            if _claims_nothing(file):
+                what = f"{name} is archived, and nobody knows where"
+                yield Violation(invariant="I2", subject=call.reference_id, what=what)
             for stored, sha256 in _claims(file, truth):
                 subject = stored.key
                 found = versions[subject]
@@ -155,6 +162,15 @@ def _archived_as_served(files: Mapping[tuple[str, str], Served], seen: Observati
                     yield Violation(invariant="I2", subject=subject, what="not what the ledger says it is")
                 elif sha256 not in (None, stored.sha256):
                     yield Violation(invariant="I2", subject=subject, what="not the bytes that were served")
+
+
+def _claims_nothing(file: RecordingFile) -> bool:
+    transcript = file.transcript
+    return (file.status is FileStatus.ARCHIVED and file.recording is None) or (
+        transcript is not None
+        and transcript.status is TranscriptStatus.ARCHIVED
+        and transcript.stored is None
+    )
 
 
 def _claims(file: RecordingFile, truth: Served | None) -> Iterator[tuple[StoredObject, str | None]]:
@@ -266,7 +282,7 @@ def _ended_well(served: Iterable[Served], seen: Observation) -> Iterator[Violati
         call = seen.calls.get(truth.reference_id)
         if call is None or not call.settled:
             continue
-        file = call.files.get(truth.file_name)
+        file = dict(_parts(call)).get(truth.file_name)
         if file is None or file.status not in truth.recording_ends:
             end = "not known" if file is None else f"{file.status.value} ({file.reason})"
             what = f"{truth.file_name} is {end}"
