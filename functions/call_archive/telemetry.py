@@ -23,6 +23,9 @@ COUNTED = {
 }
 """The events that are counted, by metric."""
 
+AT_ONCE = frozenset({"recording_failed", "transcript_failed"})
+"""Losses: their count is written out at once, for a function that is killed writes nothing at its end."""
+
 WARNINGS = frozenset(
     {"recording_failed", "transcript_failed", "row_unreadable", "message_failed", "window_postponed"}
 )
@@ -47,11 +50,19 @@ def tell(event: str, **fields: Any) -> None:
         gauge(COUNTED[event], 1)
     if event == "recording_archived":
         gauge("BytesArchived", fields["size"], MetricUnit.Bytes)
+    if event in AT_ONCE:
+        flush()
 
 
 def gauge(name: str, value: float, unit: MetricUnit = MetricUnit.Count) -> None:
     with _metrics_lock:  # visits run side by side, Powertools' metrics are made for one thread
         metrics().add_metric(name=name, unit=unit, value=value)
+
+
+def flush() -> None:
+    with _metrics_lock:
+        if metrics().metric_set:
+            metrics().flush_metrics()
 
 
 def instrumented(handler: Handler) -> Handler:
@@ -63,7 +74,6 @@ def instrumented(handler: Handler) -> Handler:
             logger().set_correlation_id(context.aws_request_id)
             return handler(event, context)
         finally:
-            if metrics().metric_set:
-                metrics().flush_metrics()
+            flush()
 
     return run

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from call_archive.calls import FileStatus, Row, StoredObject, TranscriptStatus, unlisted_call
+from call_archive.calls import FileStatus, TranscriptStatus, unlisted_call
 from call_archive.errors import ArchiveError, RetryableError
 from call_archive.keys import Origin
 from call_archive.messages import VisitMessage
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from call_archive.calls import Call, RecordingFile
+    from call_archive.calls import Call, RecordingFile, Row, StoredObject
     from call_archive.downloads import Download
 
 SHORTEST_SECONDS = 60
@@ -146,6 +146,8 @@ def _note(call: Call, seen: Seen, at: Visiting, *, hop: int) -> None:
         if not after.settled:
             revisit = next_visit(after, seen, at.policy, hop=hop, jitter=at.random())
             after = replace(after, due_at=revisit.due_at, next_visit_at=revisit.next_visit_at)
+        # Before the write: after a crash in between, the next visit tells a loss again, better than never.
+        _tell_losses(call, after, at.tell)
         if at.ledger.write(after):
             _tell_changes(call, after, at.tell)
             if revisit is not None and revisit.hop is not None:
@@ -156,25 +158,26 @@ def _note(call: Call, seen: Seen, at: Visiting, *, hop: int) -> None:
     raise RetryableError(f"call {call.reference_id} was written by others {MOST_CONFLICTS} times in a row")
 
 
-def _tell_changes(before: Call, after: Call, tell: Tell) -> None:
-    olds, news = _by_name(before), _by_name(after)
-    for name, file in news.items():
-        old = olds.get(name)
-        told: dict[str, object] = {
-            "reference_id": after.reference_id,
-            "file_name": name,
-            "visit": after.visits,
-        }
-        if old is None or old.status is not file.status:
-            _tell_recording(file.status, file.recording, file.reason, told, tell)
-        old_status = old.transcript.status if old is not None and old.transcript is not None else None
+def _tell_losses(before: Call, after: Call, tell: Tell) -> None:
+    for file, old, told in _changed(before, after):
+        if file.status is FileStatus.FAILED and (old is None or old.status is not FileStatus.FAILED):
+            tell("recording_failed", **told, reason=file.reason)
         transcript = file.transcript
-        if transcript is not None and transcript.status is not old_status:
-            match transcript.status:
-                case TranscriptStatus.ARCHIVED if transcript.stored is not None:
-                    tell("transcript_archived", **told, key=transcript.stored.key)
-                case TranscriptStatus.FAILED:
-                    tell("transcript_failed", **told, reason=transcript.reason)
+        if _ended(file, old) is TranscriptStatus.FAILED and transcript is not None:
+            tell("transcript_failed", **told, reason=transcript.reason)
+
+
+def _tell_changes(before: Call, after: Call, tell: Tell) -> None:
+    for file, old, told in _changed(before, after):
+        if old is None or old.status is not file.status:
+            recording = file.recording
+            if file.status is FileStatus.ARCHIVED and recording is not None:
+                tell("recording_archived", **told, key=recording.key, size=recording.size)
+            elif file.status is FileStatus.DELETED_AT_SOURCE:
+                tell("recording_deleted_at_source", **told)
+        stored = file.transcript.stored if file.transcript is not None else None
+        if _ended(file, old) is TranscriptStatus.ARCHIVED and stored is not None:
+            tell("transcript_archived", **told, key=stored.key)
     if not after.settled:
         tell(
             "call_pending",
@@ -185,23 +188,20 @@ def _tell_changes(before: Call, after: Call, tell: Tell) -> None:
         )
 
 
-def _by_name(call: Call) -> dict[str | None, RecordingFile]:
-    """The files, and under None what stands for those without a name."""
-    files: dict[str | None, RecordingFile] = dict(call.files.items())
-    return files | {None: call.unnamed} if call.unnamed else files
+def _changed(
+    before: Call, after: Call
+) -> Iterator[tuple[RecordingFile, RecordingFile | None, dict[str, object]]]:
+    """Each file, what it was before, and what is told of it; without a name what has none yet."""
+    for name, file in after.files.items():
+        told: dict[str, object] = {"reference_id": after.reference_id, "file_name": name}
+        yield file, before.files.get(name), {**told, "visit": after.visits}
+    if after.unnamed is not None:
+        told = {"reference_id": after.reference_id, "file_name": None, "visit": after.visits}
+        yield after.unnamed, before.unnamed, told
 
 
-def _tell_recording(
-    status: FileStatus,
-    recording: StoredObject | None,
-    reason: str | None,
-    told: dict[str, object],
-    tell: Tell,
-) -> None:
-    match status:
-        case FileStatus.ARCHIVED if recording is not None:
-            tell("recording_archived", **told, key=recording.key, size=recording.size)
-        case FileStatus.FAILED:
-            tell("recording_failed", **told, reason=reason)
-        case FileStatus.DELETED_AT_SOURCE:
-            tell("recording_deleted_at_source", **told)
+def _ended(file: RecordingFile, old: RecordingFile | None) -> TranscriptStatus | None:
+    """What its transcript has become, if it was something else before."""
+    status = file.transcript.status if file.transcript is not None else None
+    was = old.transcript.status if old is not None and old.transcript is not None else None
+    return None if status is was else status

@@ -516,3 +516,9 @@ if boto3.DEFAULT_SESSION is not None:
         [sys.executable, "-c", program], env={}, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.usefixtures("world")
+def test_a_loss_is_counted_before_the_function_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.tell("recording_failed", reference_id="CALL", file_name="a.wav", reason="why")
+    assert metrics(capsys.readouterr().out) == {"FailedFiles": [1.0]}

@@ -392,6 +392,23 @@ def test_a_visit_tells_what_failed_and_why(step: str, error: Exception, event: s
     assert world.told_of(event) == [TOLD | {"reason": str(error)}]
 
 
+@pytest.mark.parametrize("step", ["downloads.open", "archive.put_transcript"])
+def test_a_loss_is_told_though_the_function_dies_once_the_ledger_has_it(step: str) -> None:
+    world = a_world()
+    told_before: list[int] = []
+    world.steps.interrupt(step, raising(PermanentError("lost")))
+    world.steps.interrupt("ledger.write", lambda: told_before.append(len(world.told)))
+    world.visit(FIRST)
+    assert told_before == [1]
+
+
+def test_the_loss_of_a_file_that_never_got_a_name_is_told() -> None:
+    world = World({}, now=NOW)
+    world.fetch_queue.send([FIRST])
+    world.run(at(hours=1), ticks=False)
+    assert [fields["file_name"] for fields in world.told_of("recording_failed")] == [None]
+
+
 def test_a_visit_tells_what_was_deleted_before_it_came() -> None:
     world = a_world(a_scripted_file(deleted_at=NOW))
     world.visit(FIRST)
