@@ -94,7 +94,9 @@ def _after_recording(
     reason = str(outcome) if outcome is not None else _why_not_yet(row, seen)
     if isinstance(outcome, PermanentError) or file.unfit_bodies >= MOST_UNFIT_BODIES:
         return replace(file, status=FileStatus.FAILED, reason=reason)
-    if given_up or seen.now - file.first_seen_at >= policy.retry_deadline:
+    answered = seen.trouble is None and (outcome is None or isinstance(outcome, UnfitBodyError))
+    deadline = policy.retry_deadline if answered else policy.outage_deadline
+    if given_up or seen.now - file.first_seen_at >= deadline:
         return replace(file, status=FileStatus.FAILED, reason=f"given up: {reason}")
     return replace(file, reason=reason)
 
@@ -132,7 +134,7 @@ def _after_transcript(
     age = seen.now - file.available_at
     if seen.trouble is not None or outcome is not None:
         reason = str(outcome or seen.trouble)
-        if given_up or age >= policy.retry_deadline:
+        if given_up or age >= policy.outage_deadline:
             return Transcript(status=TranscriptStatus.FAILED, reason=f"given up: {reason}")
         return Transcript(status=TranscriptStatus.PENDING, reason=reason)
     if row is not None and row.status == DELETED:

@@ -38,6 +38,12 @@ class Policy:
     transcript_failures: frozenset[str] = frozenset({"failed"})
     lease: timedelta = LEASE
 
+    @property
+    def outage_deadline(self) -> timedelta:
+        """Of what fails instead of answering. That may be an outage of days, which is no reason to give up:
+        at its end each call still needs a few tries."""
+        return 4 * self.retry_deadline
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:

@@ -110,14 +110,26 @@ def test_what_a_visit_sees_decides_what_becomes_of_a_file(
         seen(a_row(status="recording"), now=at(days=7)),
         seen(a_row(status="lost"), now=at(days=7)),
         seen(a_row(url=None), now=at(days=7)),
-        seen(trouble=NOW_AND_THEN, now=at(days=7)),
-        seen(a_row(), recordings={"a.wav": EXPIRED}, now=at(days=7)),
         seen(a_row(), recordings={"a.wav": UNFIT}, now=at(days=7)),
+        seen(trouble=NOW_AND_THEN, now=at(days=28)),
+        seen(a_row(), recordings={"a.wav": EXPIRED}, now=at(days=28)),
     ],
 )
-def test_a_file_that_is_not_archived_after_seven_days_is_given_up(what: Seen) -> None:
+def test_a_file_that_is_not_archived_by_its_deadline_is_given_up(what: Seen) -> None:
     file = after_visit(a_call(a=a_file()), what, POLICY).files["a.wav"]
     assert (file.status, (file.reason or "")[:10]) == (FAILED, "given up: ")
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        seen(trouble=NOW_AND_THEN, now=at(days=27)),
+        seen(a_row(), recordings={"a.wav": EXPIRED}, now=at(days=27)),
+        seen(a_row(), recordings={"a.wav": a_stored_object()}, trouble=None, now=at(days=27)),
+    ],
+)
+def test_an_outage_of_weeks_is_no_reason_to_give_up(what: Seen) -> None:
+    assert after_visit(a_call(a=a_file()), what, POLICY).files["a.wav"].status is not FAILED
 
 
 def test_a_file_is_not_given_up_a_second_before_seven_days() -> None:
@@ -314,7 +326,7 @@ def test_a_completed_transcript_waits_for_its_recording_however_long() -> None:
         ({"trouble": NOW_AND_THEN}, PENDING, str(NOW_AND_THEN)),
         ({"trouble": NOW_AND_THEN, "now": at(days=2)}, PENDING, str(NOW_AND_THEN)),
         (
-            {"trouble": NOW_AND_THEN, "now": at(days=7)},
+            {"trouble": NOW_AND_THEN, "now": at(days=28)},
             TranscriptStatus.FAILED,
             f"given up: {NOW_AND_THEN}",
         ),
