@@ -122,7 +122,7 @@ def seconds_left(context: Context) -> Callable[[], float]:
 
 
 @contextmanager
-def failures_told(message_id: str) -> Iterator[None]:
+def failures_told(message_id: str, *, tell: Callable[..., None] = tell) -> Iterator[None]:
     """Logs what fails a message, which Powertools does not; by kind alone where a text may quote requests."""
     try:
         yield

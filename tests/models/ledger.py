@@ -21,6 +21,8 @@ class Ledger:
         self.steps = steps
         self.calls: dict[str, Call] = {}
         self.windows: dict[Window, OwedWindow] = {}
+        self.noted: list[Window] = []
+        """Every window that was ever owed."""
         self.cursor: datetime | None = None
         self._clock, self._lag = clock, lag
         self._hidden: dict[str, tuple[datetime, Call | None]] = {}
@@ -76,12 +78,15 @@ class Ledger:
 
     @step
     def owe_windows(self, owed: Sequence[OwedWindow]) -> None:
-        self.windows |= {each.window: _as_owed(each) for each in owed}
+        kept = [_as_owed(each) for each in owed]
+        self.windows |= {each.window: each for each in kept}
+        self.noted += [each.window for each in kept]
 
     @step
     def note_window(self, owed: OwedWindow) -> None:
+        owed = _as_owed(owed)
         if owed.window in self.windows:
-            self.windows[owed.window] = _as_owed(owed)
+            self.windows[owed.window] = owed
 
     @step
     def read_window(self, window: Window) -> OwedWindow | None:
@@ -174,7 +179,13 @@ def _stored_as_kept(stored: StoredObject | None) -> StoredObject | None:
 
 
 def _as_owed(owed: OwedWindow) -> OwedWindow:
-    return replace(owed, due_at=_to_seconds(owed.due_at), next_visit_at=_to_seconds(owed.next_visit_at))
+    window = replace(owed.window, start=_to_seconds(owed.window.start), end=_to_seconds(owed.window.end))
+    return replace(
+        owed,
+        window=window,
+        due_at=_to_seconds(owed.due_at),
+        next_visit_at=_to_seconds(owed.next_visit_at),
+    )
 
 
 def _to_seconds(moment: datetime) -> datetime:

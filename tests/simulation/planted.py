@@ -1,0 +1,249 @@
+"""Bugs planted on purpose, one for each invariant at least: a simulation that cannot see them proves nothing."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from unittest.mock import patch
+
+from click import echo
+
+from call_archive import listing, outcomes, ticking, visiting
+from call_archive.calls import Call, StoredObject, TranscriptStatus
+from call_archive.downloads import Download
+from call_archive.errors import RetryableError
+from call_archive.keys import Origin
+from call_archive.messages import VisitMessage
+from call_archive.revisits import Revisit
+from call_archive.transcripts import Progress
+from call_archive.visits import Policy, Seen, next_visit
+from call_archive.windows import cut
+from tests.models.archive import Archive
+from tests.models.provider import Body, Provider
+from tests.simulation.running import Outcome, run_seed
+
+MOST_SEEDS = 60
+Planted = AbstractContextManager[object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bug:
+    invariant: str
+    what: str
+    plant: Callable[[], Planted]
+
+
+def _not_swept() -> Planted:
+    """With every message of a chain parked or lost, nobody comes back."""
+    return patch.object(ticking, "_sweep_windows", lambda *_: None)
+
+
+@contextmanager
+def _listed_unnoted() -> Iterator[None]:
+    """A listed page is queued, and noted nowhere: what is lost then is lost."""
+    with (
+        patch.object(listing, "_note_page", _queue_only),
+        patch.object(ticking, "_sweep_calls", lambda *_: None),
+    ):
+        yield
+
+
+def _queue_only(page: Any, _window: object, at: listing.Listing) -> None:
+    if at.random() < 0.5:
+        at.fetch_queue.send([VisitMessage(reference_id=row.reference_id) for row in page.rows])
+
+
+def _short_bodies_accepted() -> Planted:
+    def read(self: Body) -> bytes:
+        self.size = len(self._came)
+        return self._came
+
+    return patch.object(Body, "read", read)
+
+
+def _another_key() -> Planted:
+    """Two files of one call take turns: the one lands where the other belongs."""
+
+    def put(self: Archive, origin: Origin, download: Download) -> StoredObject | None:
+        key = replace(origin, file_name=origin.file_name + "x").recording_key
+        return self._put(key, download.read())
+
+    return patch.object(Archive, "put_recording", put)
+
+
+def _any_page_accepted() -> Planted:
+    def begin(self: Body, came: bytes, size: int) -> None:
+        del size
+        self.size, self._came = len(came), came
+
+    return patch.object(Body, "__init__", begin)
+
+
+def _put_without_condition() -> Planted:
+    return patch.object(Archive, "_put", Archive._store)
+
+
+@contextmanager
+def _ledger_first() -> Iterator[None]:
+    """The outcome is noted before the bucket was asked."""
+    put = Archive._put
+
+    def promised(self: Archive, key: str, body: bytes) -> StoredObject | None:
+        if key.startswith("transcripts/") and key not in self.objects:
+            promise = put(self, key, body)
+            self.versions.pop()
+            return promise
+        return put(self, key, body)
+
+    with patch.object(Archive, "_put", promised):
+        yield
+
+
+def _cursor_first() -> Planted:
+    def cut_windows(at: ticking.Ticking, now: datetime, _seconds_left: object) -> None:
+        listed_until = at.ledger.listed_until()
+        windows = cut(max(at.archive_from, (listed_until or at.archive_from) - at.overlap), now)
+        at.ledger.move_cursor(windows[-1].end)
+        listing.owe(windows, ledger=at.ledger, queue=at.windows_queue, now=now, lease=at.lease)
+
+    return patch.object(ticking, "_cut_windows", cut_windows)
+
+
+def _no_transcript_deadline() -> Planted:
+    """What is pending for too long is called none without having waited."""
+
+    def judged(progress: Progress, *_: object) -> tuple[TranscriptStatus, str]:
+        del progress
+        return TranscriptStatus.NONE, "not waited for"
+
+    return patch.object(outcomes, "_not_archived", judged)
+
+
+def _poison_first() -> Planted:
+    """One call that cannot be handled keeps its place at the head, and the sweep goes no further."""
+
+    def sweep(at: ticking.Ticking, now: datetime) -> None:
+        for reference_id, _ in at.ledger.due_calls(now, 1):
+            at.fetch_queue.send([VisitMessage(reference_id=reference_id)])
+
+    return patch.object(ticking, "_sweep_calls", sweep)
+
+
+def _same_hop() -> Planted:
+    """Messages that do not count themselves: a loop that AWS would stop."""
+
+    def plan(*args: Any, **kwargs: Any) -> Revisit:
+        planned = next_visit(*args, **kwargs)
+        hop = kwargs["hop"] + 1
+        return replace(planned, hop=hop, delay_seconds=min(planned.delay_seconds, 900))
+
+    return patch.object(visiting, "next_visit", plan)
+
+
+def _link_in_reason() -> Planted:
+    opened = Provider.open
+
+    @contextmanager
+    def open_telling(self: Provider, url: str, *, seconds: float) -> Iterator[Download]:
+        try:
+            with opened(self, url, seconds=seconds) as download:
+                yield download
+        except RetryableError as error:
+            raise RetryableError(f"{error}: {url}") from None
+
+    return patch.object(Provider, "open", open_telling)
+
+
+def _uploads_left() -> Planted:
+    put = Archive._put
+
+    def in_parts(self: Archive, key: str, body: bytes) -> StoredObject | None:
+        if key in self.objects:
+            self.uploads.append(key)
+            return None
+        return put(self, key, body)
+
+    return patch.object(Archive, "_put", in_parts)
+
+
+def _outage_is_failure() -> Planted:
+    def impatient(call: Call, seen: Seen, policy: Policy) -> Call:
+        hasty = replace(policy, retry_deadline=policy.transcript_grace / 4)
+        return after_visit(call, seen, hasty)
+
+    after_visit = outcomes.after_visit
+    return patch.object(visiting, "after_visit", impatient)
+
+
+def _untold() -> Planted:
+    return patch.object(visiting, "_tell_losses", lambda *_: None)
+
+
+def _told_after() -> Planted:
+    """Losses are told once the ledger has them: a crash in between keeps them untold."""
+    told, note = visiting._tell_losses, visiting._tell_changes
+
+    @contextmanager
+    def planted() -> Iterator[None]:
+        def both(*args: Any) -> None:
+            told(*args)
+            note(*args)
+
+        with (
+            patch.object(visiting, "_tell_losses", lambda *_: None),
+            patch.object(visiting, "_tell_changes", both),
+        ):
+            yield
+
+    return planted()
+
+
+BUGS = {
+    "listed, not noted": Bug(
+        invariant="I1", what="a page's calls are queued and not noted", plant=_listed_unnoted
+    ),
+    "short bodies": Bug(
+        invariant="I2", what="a short body is taken for a whole one", plant=_short_bodies_accepted
+    ),
+    "another key": Bug(invariant="I3", what="an object is put under another file's key", plant=_another_key),
+    "any page": Bug(invariant="I3", what="a web page is taken for a recording", plant=_any_page_accepted),
+    "unconditional put": Bug(invariant="I4", what="put without If-None-Match", plant=_put_without_condition),
+    "ledger first": Bug(invariant="I5", what="archived in the ledger before the bucket", plant=_ledger_first),
+    "cursor first": Bug(
+        invariant="I6", what="the cursor moves before windows are noted", plant=_cursor_first
+    ),
+    "no waiting": Bug(
+        invariant="I7", what="a pending transcript is called none", plant=_no_transcript_deadline
+    ),
+    "poison first": Bug(invariant="I8", what="the sweep stops at a call that fails", plant=_poison_first),
+    "same hop": Bug(invariant="I9", what="a chain of messages has no end", plant=_same_hop),
+    "link in a reason": Bug(
+        invariant="I10", what="an error's text holds the signed link", plant=_link_in_reason
+    ),
+    "uploads left": Bug(invariant="I11", what="an upload is begun and not ended", plant=_uploads_left),
+    "impatience": Bug(invariant="I12", what="an outage ends calls as failed", plant=_outage_is_failure),
+    "no window sweep": Bug(invariant="I12", what="a window whose message is lost stays", plant=_not_swept),
+    "untold": Bug(invariant="I13", what="losses are not told", plant=_untold),
+    "told after": Bug(invariant="I13", what="losses are told after the ledger's write", plant=_told_after),
+}
+
+
+def first_caught(bug: Bug, *, seeds: Sequence[int] = range(MOST_SEEDS)) -> Outcome | None:
+    """The first seed that sees the bug for what it is; no other seed runs after it."""
+    for seed in seeds:
+        with bug.plant():
+            outcome = run_seed(seed)
+        if any(each.invariant == bug.invariant for each in outcome.violations):
+            return outcome
+    return None
+
+
+def report() -> int:
+    missed = 0
+    for name, bug in BUGS.items():
+        caught = first_caught(bug)
+        missed += caught is None
+        seed = f"seed {caught.seed}" if caught else f"NOT CAUGHT by {MOST_SEEDS} seeds"
+        echo(f"{bug.invariant:4} {name:20} {seed:10} {bug.what}")
+    return 1 if missed else 0

@@ -1,0 +1,152 @@
+"""What a seed stands for: some calls and what truly becomes of each, some settings, some trouble."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from call_archive.visits import Policy
+from infra.checking.invariants import Served
+from tests.models.provider import ScriptedFile
+from tests.simulation.faults import KINDS, OUTAGES, Outage, Trouble
+from tests.simulation.lives import Times, a_life
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+DAY = 86_400.0
+SECRETS = ("CANARY-SIGNATURE-c3Fz", "CANARY-API-KEY-Zk9+/==", "CANARY-TRANSCRIPT-of-a-call")
+MOST_SKEW_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an operator may choose, and what follows from it, as `infra.config` has it."""
+
+    tick_seconds: int
+    overlap: timedelta
+    recheck: timedelta
+    timeout_seconds: int
+    fetch_queue_target: int
+    requests_per_second: float
+    page_size: int
+    policy: Policy
+
+    @property
+    def visibility(self) -> timedelta:
+        return timedelta(seconds=6 * self.timeout_seconds + 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    seed: int
+    settings: Settings
+    calls: Mapping[str, list[ScriptedFile]]
+    truth: tuple[Served, ...]
+    trouble: Trouble
+    poison: frozenset[str]
+    ends: float
+    """Seconds from the start. By then everything must have come to its end by itself."""
+    tokens_live: timedelta
+    index_lag: float
+    """Seconds that an index is behind the table at most."""
+
+    @property
+    def most_visits(self) -> int:
+        """A look an hour while it cannot be archived, and a chain of ten each time that it is opened anew."""
+        return 60 + round(40 * self.ends / DAY)
+
+
+def a_scenario(seed: int) -> Scenario:
+    random = Random(seed)
+    days = random.choice([1, 1, 1, 1, 1, 1, 2, 2, 3, 4, 6, 10])
+    settings = _settings(random, days)
+    trouble = _trouble(random, days, settings)
+    times = Times(
+        start=START,
+        days=days,
+        trouble_ends=START + timedelta(seconds=trouble.until),
+        skew=timedelta(seconds=random.choice([0, random.randint(-MOST_SKEW_SECONDS, MOST_SKEW_SECONDS)])),
+        overlap=settings.overlap,
+        recheck=settings.recheck,
+        policy=settings.policy,
+    )
+    calls: dict[str, list[ScriptedFile]] = {}
+    truth: list[Served] = []
+    for number in range(random.choice([1, 2, 5, 10, 20, 40])):
+        reference_id = f"{random.getrandbits(64):016X}{number:04X}"
+        calls[reference_id], told = a_life(random, reference_id, times, text=SECRETS[2])
+        truth += told
+    poison = (
+        random.sample(sorted(calls), random.randint(1, 3)) if random.random() < 0.1 and len(calls) > 4 else []
+    )
+    return Scenario(
+        seed=seed,
+        settings=settings,
+        calls=calls,
+        truth=tuple(truth),
+        trouble=trouble,
+        poison=frozenset(poison),
+        ends=_rest(calls, trouble, settings),
+        tokens_live=timedelta(seconds=random.choice([3600, 60, 2])),
+        index_lag=random.choice([0.0, 1.0, 10.0]),
+    )
+
+
+def _settings(random: Random, days: int) -> Settings:
+    timeout_seconds = random.choice([180, 300, 900, 900])
+    tick_minutes = random.choice([5, 15, 60]) if days <= 1 else random.choice([15, 30, 60, 60])
+    return Settings(
+        tick_seconds=60 * tick_minutes,
+        overlap=timedelta(minutes=random.choice([15, 15, 30])),
+        recheck=timedelta(days=random.choice([1, 1, 2, 2, 3]) if days <= 2 else random.choice([1, 2])),
+        timeout_seconds=timeout_seconds,
+        fetch_queue_target=random.choice([10, 1000]),
+        requests_per_second=random.choice([20, 20, 2, 0.5]),
+        page_size=random.choice([1, 2, 5, 100]),
+        policy=Policy(
+            transcript_grace=timedelta(seconds=random.choice([60, 600, 600])),
+            transcript_deadline=timedelta(hours=random.choice([6, 24])),
+            retry_deadline=timedelta(days=random.choice([1, 1, 1, 1, 2, 2, 7])),
+            lease=timedelta(seconds=timeout_seconds * 4 // 3),
+        ),
+    )
+
+
+def _trouble(random: Random, days: int, settings: Settings) -> Trouble:
+    """Each kind of fault comes or does not in a run, seldom or often: rare meetings need that."""
+    rates = {
+        kind: 10 ** random.uniform(-3, -0.7) * (0.2 if "crash" in kind or kind == "slow" else 1)
+        for kind in KINDS
+        if random.random() < 0.4
+    }
+    until = days * DAY
+    outages = []
+    for _ in range(random.choice([0, 0, 1, 1, 2, 3])):
+        begins = random.uniform(0, until)
+        # Longer than anything may be given up for, and shorter than an outage may be.
+        longest = min(until - begins, settings.policy.retry_deadline.total_seconds() * 1.2)
+        length = longest * 10 ** random.uniform(-2.5, 0)
+        outages.append(Outage(kind=random.choice(list(OUTAGES)), begins=begins, ends=begins + length))
+    if random.random() < 0.05:
+        rates, outages = {}, []
+    return Trouble(until=until, rates=rates, outages=tuple(outages))
+
+
+def _rest(calls: Mapping[str, list[ScriptedFile]], trouble: Trouble, settings: Settings) -> float:
+    """When all deadlines have passed of all that was ever scripted."""
+    moments = [
+        moment
+        for files in calls.values()
+        for file in files
+        for moment in (
+            file.begins_at,
+            file.available_at,
+            file.listed_at,
+            file.transcribed_at,
+            file.deleted_at,
+        )
+        if moment is not None
+    ]
+    last = max([trouble.until, *((moment - START).total_seconds() for moment in moments)])
+    policy = settings.policy
+    waits = max(policy.retry_deadline, policy.transcript_deadline, settings.recheck)
+    return last + (waits + policy.transcript_deadline).total_seconds() + 1.5 * DAY

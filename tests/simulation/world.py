@@ -1,0 +1,280 @@
+"""The archive of one scenario, run in virtual time: real use cases, models of all that they work with."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from random import Random
+from typing import Any
+
+from call_archive.calls import Row
+from call_archive.listing import Listing, list_window
+from call_archive.messages import VisitMessage, WindowMessage
+from call_archive.telemetry import AT_ONCE
+from call_archive.telesign import Budget
+from call_archive.ticking import Ticking, recheck, tick
+from call_archive.visiting import Visiting, visit
+from call_archive.wiring import failures_told
+from tests.models.archive import Archive
+from tests.models.ledger import Ledger
+from tests.models.provider import Provider
+from tests.models.queue import Message, Queue
+from tests.models.steps import CrashError
+from tests.simulation.line import Invocation, Line
+from tests.simulation.scenario import DAY, SECRETS, START, Scenario
+from tests.simulation.schedule import Schedule
+
+LISTERS, FETCHERS, FETCH_BATCH = 2, 2, 25
+RECHECK_AT = 3 * 3600 + 17 * 60.0
+SLOWEST_TICK = 3600
+"""Once all trouble is over: the slowest that can be set must do."""
+RETRIES_AFTER = (60.0, 120.0)
+"""Lambda tries a scheduled event twice more, then puts it on the schedule's dead-letter queue."""
+LOSSES = ("recording_failed", "transcript_failed")
+POISON = f"unexpected, of https://recordings.example/?Signature={SECRETS[0]} with {SECRETS[1]}"
+
+
+class Function:
+    """Runs invocations; each of its execution environments spaces its own requests out."""
+
+    def __init__(self, world: "World", name: str, *, share: float, slots: int) -> None:
+        self.world, self.name = world, name
+        self.free = [
+            Budget(share, now=lambda: world.schedule.seconds, sleep=world.schedule.wait) for _ in range(slots)
+        ]
+
+    def begin(self) -> Invocation:
+        world = self.world
+        world.invocations += 1
+        budget = self.free.pop() if self.free else Budget(1, now=lambda: 0.0, sleep=lambda _: None)
+        ends = world.schedule.seconds + world.scenario.settings.timeout_seconds
+        return Invocation(name=f"{self.name} {world.invocations}", ends=ends, budget=budget)
+
+    def end(self, invocation: Invocation) -> None:
+        world = self.world
+        world.longest = max(
+            world.longest, world.schedule.seconds - invocation.ends + world.scenario.settings.timeout_seconds
+        )
+        self.free.append(invocation.budget)
+        if invocation.dead:
+            world.events["crash"] += 1
+        else:
+            world.losses_told.update(invocation.untold)
+
+
+class Poller:
+    """Lambda's side of a queue: batches to a function, as many at once as it may run."""
+
+    def __init__(
+        self, function: Function, queue: Queue, handle: Callable[[str, Invocation], None], *, batch: int
+    ) -> None:
+        self._function, self._queue, self._handle, self._batch = function, queue, handle, batch
+        self._schedule, self._random = function.world.schedule, function.world.random
+        self._wakes_at: float | None = None
+
+    def wake(self, _: Sequence[Any] = ()) -> None:
+        """Looks again when the next message can be received."""
+        visible_at = self._queue.next_at()
+        if visible_at is None or not self._function.free:
+            return
+        seconds = max((visible_at - START).total_seconds(), self._schedule.seconds)
+        if self._wakes_at is None or seconds < self._wakes_at:
+            self._wakes_at = seconds
+            self._schedule.begin(seconds, self._receive)
+
+    def _receive(self) -> None:
+        if self._wakes_at is not None and self._wakes_at <= self._schedule.seconds:
+            self._wakes_at = None
+        while self._function.free and (messages := self._queue.receive(self._random.randint(1, self._batch))):
+            invocation = self._function.begin()
+            open_tasks = set(range(len(messages)))
+            done: list[Message] = []
+            for number, message in enumerate(messages):
+                task = partial(self._work, invocation, message, number, open_tasks, done)
+                self._schedule.begin(self._schedule.seconds + 0.001 * self._random.random(), task)
+        self.wake()
+
+    def _work(
+        self, invocation: Invocation, message: Message, number: int, open_tasks: set[int], done: list[Message]
+    ) -> None:
+        world = self._function.world
+        self._schedule.own(invocation)
+        try:
+            with failures_told(str(message.number), tell=world.tell):
+                self._handle(message.body, invocation)
+        except CrashError:
+            pass
+        except Exception as error:  # noqa: BLE001 - as the real handler: it fails its message alone
+            world.note(f"  {invocation.name}: message failed, {type(error).__name__}")
+        else:
+            done.append(message)
+        self._schedule.own(None)
+        open_tasks.discard(number)
+        if not open_tasks:
+            if not invocation.dead:
+                for each in done:
+                    self._queue.delete(each)
+            self._function.end(invocation)
+            self.wake()
+
+
+class World:
+    def __init__(self, scenario: Scenario, *, trace: Callable[[str], None] | None = None) -> None:
+        self.scenario = scenario
+        self.random = Random(f"world {scenario.seed}")
+        self.schedule = Schedule(START)
+        self.clock = self.schedule.clock
+        self.events: Counter[str] = Counter()
+        self.invocations = 0
+        self.longest = 0.0
+        self.losses_told: set[tuple[str, str]] = set()
+        self.texts: set[tuple[str, str]] = set()
+        self.gauges: dict[str, float] = {}
+        self._trace = trace
+        self.line = Line(
+            self.schedule, scenario.trouble, self.random, poison=scenario.poison, poisoned=POISON
+        )
+        if trace is not None:
+            self.line.trace = self.note
+        self._build()
+
+    def run(self, until: float | None = None) -> None:
+        self.schedule.run(self.scenario.ends if until is None else until)
+
+    def tell(self, event: str, **fields: object) -> None:
+        """As the functions' telemetry: logged at once, counted when the invocation ends or, some, at once."""
+        self.events[event] += 1
+        self.texts.add((event, str(tuple(fields.values()))))
+        self.note(f"  {event} {fields}")
+        owner = self.schedule.owner
+        if event in LOSSES and isinstance(owner, Invocation):
+            loss = (str(fields["reference_id"]), str(fields["file_name"] or ""))
+            if event in AT_ONCE:
+                self.losses_told.add(loss)
+            else:
+                owner.untold.append(loss)
+
+    def note(self, text: str) -> None:
+        if self._trace is not None:
+            owner = self.schedule.owner
+            name = owner.name if isinstance(owner, Invocation) else ""
+            self._trace(f"{self.clock():%d %H:%M:%S.%f} {name}{text}")
+
+    def _build(self) -> None:
+        scenario, settings, clock = self.scenario, self.scenario.settings, self.clock
+        self.ledger = Ledger(clock, self.line, lag=self._lag)
+        self.archive = Archive(clock, self.line)
+        self.provider = Provider(
+            scenario.calls,
+            clock,
+            self.line,
+            page_size=settings.page_size,
+            token_life=scenario.tokens_live,
+            mix=self._mixed,
+        )
+        self.provider.secret = SECRETS[0]
+        self.fetch_queue, self.windows_queue = (
+            Queue(name, clock, self.line, copies=self.line.copies, visibility=settings.visibility)
+            for name in ("fetch_queue", "windows_queue")
+        )
+        rate = settings.requests_per_second
+        self.lister = Function(self, "lister", share=rate * 0.1, slots=LISTERS)
+        self.fetcher = Function(self, "fetcher", share=rate * 0.8 / FETCHERS, slots=FETCHERS)
+        self.windows = Poller(self.lister, self.windows_queue, self._list, batch=1)
+        self.visits = Poller(self.fetcher, self.fetch_queue, self._visit, batch=FETCH_BATCH)
+        self.line.noticed |= {
+            "windows_queue.send": self.windows.wake,
+            "fetch_queue.send": self.visits.wake,
+        }
+        self._wire()
+        self.schedule.begin(self.random.uniform(0, settings.tick_seconds), self._tick)
+        self.schedule.begin(RECHECK_AT, self._recheck)
+
+    def _wire(self) -> None:
+        settings = self.scenario.settings
+        self.visiting = Visiting(
+            ledger=self.ledger,
+            provider=self.provider,
+            downloads=self.provider,
+            archive=self.archive,
+            queue=self.fetch_queue,
+            policy=settings.policy,
+            now=self.clock,
+            random=self.random.random,
+            tell=self.tell,
+        )
+        self.listing = Listing(
+            ledger=self.ledger,
+            provider=self.provider,
+            fetch_queue=self.fetch_queue,
+            windows_queue=self.windows_queue,
+            now=self.clock,
+            random=self.random.random,
+            tell=self.tell,
+            lease=settings.policy.lease,
+        )
+        self.ticking = Ticking(
+            ledger=self.ledger,
+            fetch_queue=self.fetch_queue,
+            windows_queue=self.windows_queue,
+            archive_from=START,
+            overlap=settings.overlap,
+            recheck=settings.recheck,
+            fetch_queue_target=settings.fetch_queue_target,
+            now=self.clock,
+            gauge=self._gauge,
+            tell=self.tell,
+            lease=settings.policy.lease,
+        )
+
+    def _visit(self, body: str, invocation: Invocation) -> None:
+        self.events["visit"] += 1
+        visit(VisitMessage.from_json(body), self.visiting, seconds_left=self._seconds_left(invocation))
+
+    def _list(self, body: str, invocation: Invocation) -> None:
+        list_window(WindowMessage.from_json(body), self.listing, seconds_left=self._seconds_left(invocation))
+
+    def _tick(self) -> None:
+        quiet = self.schedule.seconds > self.scenario.trouble.until + DAY / 4
+        every = SLOWEST_TICK if quiet else self.scenario.settings.tick_seconds
+        self.schedule.begin(self.schedule.seconds + every, self._tick)
+        self._invoke("tick", lambda left: tick(self.ticking, seconds_left=left), RETRIES_AFTER)
+
+    def _recheck(self) -> None:
+        self.schedule.begin(self.schedule.seconds + DAY, self._recheck)
+        self._invoke("recheck", lambda _: recheck(self.ticking), RETRIES_AFTER)
+
+    def _invoke(
+        self, name: str, work: Callable[[Callable[[], float]], None], retries: tuple[float, ...]
+    ) -> None:
+        """A scheduled event: no message comes back, but Lambda tries it again."""
+        if self.scenario.trouble.is_out("ticks", self.schedule.seconds):
+            return
+        function = Function(self, name, share=1, slots=1)
+        invocation = function.begin()
+        self.schedule.own(invocation)
+        try:
+            work(self._seconds_left(invocation))
+        except (CrashError, Exception) as error:  # noqa: BLE001 - Lambda does not ask what it was
+            self.note(f"  {name} failed, {type(error).__name__}")
+            self.events[f"{name} failed"] += 1
+            if retries:
+                again = partial(self._invoke, name, work, retries[1:])
+                self.schedule.begin(self.schedule.seconds + retries[0], again)
+        self.schedule.own(None)
+        function.end(invocation)
+
+    def _seconds_left(self, invocation: Invocation) -> Callable[[], float]:
+        return lambda: invocation.ends - self.schedule.seconds
+
+    def _gauge(self, name: str, value: float) -> None:
+        self.gauges[name] = value
+
+    def _lag(self) -> timedelta:
+        return timedelta(seconds=self.scenario.index_lag * self.random.random())
+
+    def _mixed(self, rows: list[Row]) -> list[Row]:
+        if not rows:
+            return rows
+        rows = self.random.sample(rows, len(rows))
+        return [*rows, rows[0]] if self.random.random() < 0.1 else rows
