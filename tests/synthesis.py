@@ -2,31 +2,31 @@
 
 import fcntl
 import json
-import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from infra.cdk_cli import cdk_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@cache
-def synthesized(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    own = tmp_path_factory.getbasetemp()
-    out = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shipped-stack"
-    file = out / "CallArchive.template.json"
-    with out.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not file.exists():
-            _synthesize(out)
-    template: dict[str, Any] = json.loads(file.read_text())
-    return template
+_known: list[dict[str, Any]] = []
+"""The forks of a process that knows it know it too."""
+
+
+def synthesized(folder: Path) -> dict[str, Any]:
+    """Processes that share the folder share the work."""
+    if not _known:
+        out = folder / "shipped-stack"
+        file = out / "CallArchive.template.json"
+        with out.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not file.exists():
+                _synthesize(out)
+        _known.append(json.loads(file.read_text()))
+    return _known[0]
 
 
 def _synthesize(out: Path) -> None:

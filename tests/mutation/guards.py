@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 
 import click
 import pytest
-from tests.unit.synthesis import synthesized_template
+
+from tests.synthesis import synthesized
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "functions"
@@ -77,7 +78,7 @@ def outcome_of(nodes: Sequence[str], functions: Path) -> pytest.ExitCode:
     process = get_context("fork").Process(target=_run, args=(functions, nodes))
     process.start()
     process.join()
-    return pytest.ExitCode(process.exitcode)
+    return pytest.ExitCode(process.exitcode or 0)
 
 
 def _run(functions: Path, nodes: Sequence[str]) -> None:
@@ -87,7 +88,7 @@ def _run(functions: Path, nodes: Sequence[str]) -> None:
     sys.dont_write_bytecode = True  # a changed file of the same second and size would not be read again
     sys.path.insert(0, str(functions))
     for name in [name for name in sys.modules if name.split(".")[0] in ("call_archive", "tests")]:
-        if name != "tests.unit.synthesis":
+        if name != "tests.synthesis":
             del sys.modules[name]
     options = [
         "-x",
@@ -121,9 +122,9 @@ def main() -> int:
     guards, wrong, began = read_guards(), 0, time.monotonic()
     for name in PRELOADED:
         importlib.import_module(name)
-    synthesized_template()
     with TemporaryDirectory() as folder:
-        functions = Path(folder)
+        functions = Path(folder, "functions")
+        synthesized(Path(folder))
         shutil.copytree(
             FUNCTIONS, functions, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
         )

@@ -46,7 +46,8 @@ def start_telesign() -> Iterator[StartTelesign]:
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The stack as the app synthesizes it with the shipped settings."""
-    return synthesized(tmp_path_factory)
+    own = tmp_path_factory.getbasetemp()
+    return synthesized(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
 
 
 @pytest.fixture(scope="session")

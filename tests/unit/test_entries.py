@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from aws_lambda_powertools import Logger
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.exceptions import EndpointConnectionError
 from moto.core.botocore_stubber import MockRawResponse
 
@@ -271,7 +271,7 @@ def test_an_upload_is_sent_once(world: World, make_call: MakeCall) -> None:
 
     def unavailable(request: Any, **_options: object) -> AWSResponse:
         sent.append(request.url)
-        return AWSResponse(request.url, 503, {}, RawResponse())
+        return AWSResponse(request.url, 503, HTTPHeaders(), RawResponse())
 
     archive.client.meta.events.register_first("before-send.s3.PutObject", unavailable)
     fetcher.handler(records(visit_of(reference_id)), CONTEXT)
@@ -295,7 +295,7 @@ def test_an_aws_that_cannot_be_reached_is_told_by_its_kind(
 @pytest.mark.usefixtures("world")
 def test_a_page_in_place_of_awss_answer_is_no_write() -> None:
     """As a network that wants its users to sign in would answer, with status 200."""
-    page = AWSResponse("https://aws.test", 200, {}, MockRawResponse(b"<html>Sign in</html>"))
+    page = AWSResponse("https://aws.test", 200, HTTPHeaders(), MockRawResponse(b"<html>Sign in</html>"))
     client = wiring.aws_client("dynamodb")
     client.meta.events.register_first("before-send", lambda **_event: page)
     with pytest.raises(RetryableError, match="not AWS"):

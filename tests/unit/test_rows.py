@@ -30,7 +30,7 @@ def names(*entries: Any) -> list[str | None]:
 
 
 def test_a_row_is_read_as_it_came() -> None:
-    said = {"transcription": []}
+    said: dict[str, object] = {"transcription": []}
     ((row,), token) = _page({"call_recordings": [an_entry(url=LINK, transcribe=said)], "token": "T="})
     assert (row.reference_id, row.file_name, row.status, row.recorded_at, row.url, row.transcribe, token) == (
         ("CALL", "a.wav", "available", NOW, LINK, said, "T=")

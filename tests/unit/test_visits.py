@@ -528,7 +528,7 @@ def test_an_absent_transcript_is_looked_for_at_the_end_of_its_grace() -> None:
 
 def test_a_settled_file_has_no_say_in_when_the_next_visit_is() -> None:
     alone = replace(a_call(a=an_archived_file(PENDING)), quiet_visits=3)
-    beside = replace(alone, files=alone.files | {"b.wav": an_archived_file(TranscriptStatus.ARCHIVED)})
+    beside = replace(alone, files={**alone.files, "b.wav": an_archived_file(TranscriptStatus.ARCHIVED)})
     assert planned(beside, a_row("a.wav"), a_row("b.wav")) == planned(alone, a_row("a.wav"))
 
 
