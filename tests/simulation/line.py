@@ -40,7 +40,7 @@ class Line(Steps):
         super().__init__()
         self.schedule, self.trouble, self.random = schedule, trouble, random
         self.faults: Counter[str] = Counter()
-        self.steps = 0
+        self.asked: Counter[str] = Counter()
         self.html: Counter[str] = Counter()
         """Pages served in a recording's place, by the recording's path."""
         self.noticed: dict[str, Callable[[Sequence[Any]], None]] = {}
@@ -102,6 +102,10 @@ class Line(Steps):
         return 1
 
     @property
+    def steps(self) -> int:
+        return self.asked.total()
+
+    @property
     def _is_troubled(self) -> bool:
         return self.schedule.seconds < self.trouble.until
 
@@ -114,7 +118,7 @@ class Line(Steps):
         return owner
 
     def _pass_time(self, invocation: Invocation, step: str) -> None:
-        self.steps += 1
+        self.asked[step] += 1
         asked = step.split(".", 1)[0]
         if asked == "provider":
             invocation.budget.wait()

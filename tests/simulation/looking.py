@@ -10,7 +10,7 @@ from call_archive.windows import SECOND, Window
 from infra.checking.differences import StoredVersion
 from infra.checking.invariants import Observation, Served, Violation, violations
 from tests.models.queue import Queue
-from tests.simulation.scenario import SECRETS, START
+from tests.simulation.scenario import SECRETS
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -23,13 +23,15 @@ LOOKS = 12
 class Watch:
     """Takes down every violation; the first look that finds one says when it was."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, closely: bool = True) -> None:
         self.world = world
         self.found: list[Violation] = []
         self._before: tuple[StoredVersion, ...] = ()
         self._cursor: datetime | None = None
         self._windows_seen = 0
         self._recent: list[Window] = []
+        if not closely:
+            return
         world.line.noticed["ledger.write"] = self._call_written
         world.line.noticed["ledger.move_cursor"] = self._cursor_moved
         for number in range(1, LOOKS):
@@ -70,7 +72,7 @@ class Watch:
             calls={},
             versions=(),
             read=self._read,
-            listed_from=START if self._cursor is None else self._cursor + SECOND,
+            listed_from=self.world.scenario.archive_from if self._cursor is None else self._cursor + SECOND,
             listed_until=cursor,
             noted_windows=self._recent,
         )
@@ -87,7 +89,7 @@ class Watch:
             read=self._read,
             versions_before=before,
             windows=list(world.ledger.windows.values()) if at_rest else (),
-            listed_from=START if at_rest else None,
+            listed_from=world.scenario.archive_from if at_rest else None,
             listed_until=world.ledger.cursor,
             noted_windows=world.ledger.noted if at_rest else (),
             uploads=world.archive.uploads,

@@ -46,6 +46,7 @@ class Scenario:
     ends: float
     """Seconds from the start. By then everything must have come to its end by itself."""
     tokens_live: timedelta
+    archive_from: datetime = START
     index_lag: float
     """Seconds that an index is behind the table at most."""
 

@@ -28,6 +28,8 @@ LISTERS, FETCHERS, FETCH_BATCH = 2, 2, 25
 RECHECK_AT = 3 * 3600 + 17 * 60.0
 SLOWEST_TICK = 3600
 """Once all trouble is over: the slowest that can be set must do."""
+LAST_WORDS = 7200
+"""What the last tick or recheck began is listed by the end."""
 RETRIES_AFTER = (60.0, 120.0)
 """Lambda tries a scheduled event twice more, then puts it on the schedule's dead-letter queue."""
 LOSSES = ("recording_failed", "transcript_failed")
@@ -191,7 +193,7 @@ class World:
         self.schedule.begin(RECHECK_AT, self._recheck)
 
     def _wire(self) -> None:
-        settings = self.scenario.settings
+        scenario, settings = self.scenario, self.scenario.settings
         self.visiting = Visiting(
             ledger=self.ledger,
             provider=self.provider,
@@ -217,7 +219,7 @@ class World:
             ledger=self.ledger,
             fetch_queue=self.fetch_queue,
             windows_queue=self.windows_queue,
-            archive_from=START,
+            archive_from=scenario.archive_from,
             overlap=settings.overlap,
             recheck=settings.recheck,
             fetch_queue_target=settings.fetch_queue_target,
@@ -248,7 +250,8 @@ class World:
         self, name: str, work: Callable[[Callable[[], float]], None], retries: tuple[float, ...]
     ) -> None:
         """A scheduled event: no message comes back, but Lambda tries it again."""
-        if self.scenario.trouble.is_out("ticks", self.schedule.seconds):
+        ending = self.schedule.seconds > self.scenario.ends - LAST_WORDS
+        if ending or self.scenario.trouble.is_out("ticks", self.schedule.seconds):
             return
         function = Function(self, name, share=1, slots=1)
         invocation = function.begin()
