@@ -1,0 +1,156 @@
+"""Changes the decisions and use cases in every way that mutmut knows, and expects the unit tests to notice.
+
+It ends with 1 when fewer than 80 in a hundred changes are noticed, and when one is not that survivors.toml does
+not give a reason for. A run that was stopped goes on where it was, as long as neither code nor tests changed.
+
+mutmut wants its sources in `src` and copies all that it finds: the run has a folder of its own.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.stats import status_by_exit_code
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKSPACE = ROOT / ".build" / "mutation"
+FEWEST_NOTICED = 80
+MODULES = (
+    *("calls", "items", "keys", "listing", "messages", "outcomes", "revisits", "rows", "ticking"),
+    *("transcripts", "visiting", "visits", "windows"),
+)
+TESTS = (
+    *("conftest.py", "factories.py", "models.py", "synthesis.py"),
+    *(f"test_{module}.py" for module in MODULES if module != "outcomes"),  # test_visits.py is theirs too
+)
+NOTICED = {"killed", "timeout", "segfault"}
+"""A change that makes a test run for ever, or take all memory, is noticed."""
+
+CONFIG = f"""
+[tool.pytest.ini_options]
+testpaths = ["tests"]
+addopts = ["--assert=plain", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:timeout"]
+filterwarnings = ["error"]
+
+[tool.mutmut]
+source_paths = ["src"]
+only_mutate = {[f"src/call_archive/{module}.py" for module in MODULES]}
+also_copy = ["infra"]
+pytest_add_cli_args_test_selection = ["tests/unit"]
+pytest_add_cli_args = ["-p", "tests.mutation.quick"]
+timeout_multiplier = 5.0
+track_dependencies = false
+use_git_change_detection = false
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One that no test noticed: the lines it takes from a function, and those it puts there."""
+
+    function: str
+    lines: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    module: str
+    status: str
+    change: Change | None
+
+
+def prepare() -> None:
+    """Fills the folder, and empties it first unless it holds a run of this very code and these tests."""
+    sources = {
+        Path("src/call_archive"): sorted((ROOT / "functions" / "call_archive").glob("*.py")),
+        Path("tests/unit"): [ROOT / "tests" / "unit" / name for name in TESTS],
+        Path("tests/mutation"): [Path(__file__).with_name("quick.py")],
+    }
+    digest = hashlib.sha256(CONFIG.encode())
+    for path in (path for paths in sources.values() for path in paths):
+        digest.update(path.read_bytes())
+    stamp = WORKSPACE / "of.sha256"
+    if stamp.exists() and stamp.read_text() == digest.hexdigest():
+        return
+    shutil.rmtree(WORKSPACE, ignore_errors=True)
+    for folder, paths in sources.items():
+        (WORKSPACE / folder).mkdir(parents=True)
+        for path in paths:
+            shutil.copy2(path, WORKSPACE / folder)
+    shutil.copytree(ROOT / "infra", WORKSPACE / "infra", ignore=shutil.ignore_patterns("__pycache__"))
+    (WORKSPACE / "pyproject.toml").write_text(CONFIG)
+    stamp.write_text(digest.hexdigest())
+
+
+def results() -> Iterator[Result]:
+    """Of every change, from the files that mutmut keeps."""
+    with contextlib.chdir(WORKSPACE):
+        for module in MODULES:
+            path = Path("src/call_archive") / f"{module}.py"
+            data = SourceFileMutationData(path=path)
+            data.load()
+            for name, code in data.exit_code_by_key.items():
+                status = status_by_exit_code[code]
+                change = None if status in NOTICED else _change(name, get_diff_for_mutant(name, path=path))
+                yield Result(module=module, status=status, change=change)
+
+
+def _change(name: str, diff: str) -> Change:
+    function = name.removeprefix("call_archive.").rpartition("__mutmut_")[0].replace("x_", "", 1)
+    lines = [f"{line[0]} {line[1:].strip()}" for line in diff.splitlines()[2:] if line[0] in "+-"]
+    return Change(function=function.replace("xǁ", "").replace("ǁ", "."), lines="\n".join(lines))
+
+
+def accepted() -> dict[Change, str]:
+    """The changes that no test needs to notice, with the reason."""
+    table = tomllib.loads(Path(__file__).with_name("survivors.toml").read_text(encoding="utf-8"))
+    return {
+        Change(function=each["function"], lines=each["change"].strip()): each["why"]
+        for each in table["survivor"]
+    }
+
+
+def report(found: list[Result], reasons: dict[Change, str]) -> bool:
+    """Prints it; whether it is as it must be."""
+    totals = Counter(result.module for result in found)
+    noticed = Counter(result.module for result in found if result.change is None)
+    for module in MODULES:
+        click.echo(f"{module:12} {noticed[module]:5} of {totals[module]:5} noticed")
+    unnoticed = {result.change: result.status for result in found if result.change is not None}
+    for change in sorted(unnoticed.keys() - reasons.keys(), key=lambda change: change.function):
+        click.echo(
+            f"\n{change.function}: {unnoticed[change]}, and survivors.toml gives no reason\n{change.lines}"
+        )
+    for change in sorted(reasons.keys() - unnoticed.keys(), key=lambda change: change.function):
+        click.echo(f"\n{change.function}: in survivors.toml, but it is noticed or gone\n{change.lines}")
+    percent = 100 * noticed.total() / max(1, totals.total())
+    click.echo(f"\n{noticed.total()} of {totals.total()} changes noticed ({percent:.1f} %)")
+    return percent >= FEWEST_NOTICED and unnoticed.keys() == reasons.keys()
+
+
+@click.command()
+@click.option("--children", default=1, show_default=True, help="How many changes are tried at once.")
+def main(children: int) -> None:
+    """Tries every change, and prints which ones no test notices."""
+    prepare()
+    mutmut = Path(sys.executable).with_name("mutmut")
+    environment = os.environ | {"PYTHONHASHSEED": "0"}  # the order of its tests
+    subprocess.run(
+        [mutmut, "run", "--max-children", str(children)], cwd=WORKSPACE, env=environment, check=True
+    )
+    sys.exit(0 if report(list(results()), accepted()) else 1)
+
+
+if __name__ == "__main__":
+    main()
