@@ -1,5 +1,6 @@
+import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -147,6 +148,30 @@ def test_every_owed_window_is_in_the_open_index() -> None:
 @given(first=moments, second=moments)
 def test_moments_sort_as_their_texts(first: datetime, second: datetime) -> None:
     assert (first < second) is (to_sortable(first) < to_sortable(second))
+
+
+def test_a_moment_is_kept_in_utc_wherever_this_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert to_sortable(NOW.astimezone(timezone(timedelta(hours=2)))) == "2026-03-01T12:00:00Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_call_stays_on_its_shards() -> None:
+    item = deserialized(call_to_item(a_call(a=a_file(), b=a_file(status=FileStatus.FAILED))))
+    assert (item["open_shard"], item["failed_shard"]) == ("open#5", "failed#5")
+
+
+def test_a_window_is_on_the_shard_of_windows() -> None:
+    assert window_to_item(an_owed_window(a_window()))["open_shard"] == {"S": "windows"}
+
+
+def test_a_file_without_unfit_bodies_holds_no_count_of_them() -> None:
+    item = deserialized(call_to_item(a_call(a=a_file())))
+    assert "unfit_bodies" not in item["files"]["a.wav"]
 
 
 def test_a_moment_is_cut_to_its_second() -> None:

@@ -189,6 +189,13 @@ def test_a_window_that_takes_too_long_is_halved() -> None:
     assert set(world.ledger.windows) == set(HOUR.halves() or ())
 
 
+def test_a_window_is_listed_on_while_a_minute_is_left() -> None:
+    world = a_world(calls=5)
+    world.seconds_left = 60
+    list_once(world)
+    assert (len(world.ledger.calls), world.ledger.windows) == (5, {})
+
+
 def test_the_halves_are_noted_before_the_window_is_finished() -> None:
     world = short_of_time()
     list_once(world)

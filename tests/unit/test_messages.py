@@ -106,3 +106,40 @@ def test_what_a_malformed_message_holds_is_not_told(body: str) -> None:
     with pytest.raises(MalformedMessageError) as caught:
         VisitMessage.from_json(body)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("no json", "the message is not JSON"),
+        ("[]", "the message is not a JSON object"),
+        ("{}", "a visit message needs a reference_id of 1 to 900 bytes of UTF-8"),
+        ('{"reference_id": "A", "hop": -1}', "a message's hop is a whole number from 0"),
+    ],
+)
+def test_a_malformed_visit_message_is_told_what_it_lacks(body: str, text: str) -> None:
+    with pytest.raises(MalformedMessageError) as caught:
+        VisitMessage.from_json(body)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("{}", "a window message needs start and end, YYYY-MM-DDThh:mm:ss"),
+        (
+            '{"start": "2026-03-01T12:00:01", "end": "2026-03-01T12:00:00"}',
+            "a window message's start is past its end",
+        ),
+    ],
+)
+def test_a_malformed_window_message_is_told_what_it_lacks(body: str, text: str) -> None:
+    with pytest.raises(MalformedMessageError) as caught:
+        WindowMessage.from_json(body)
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("again", ["true", 1, None])
+def test_only_a_second_look_that_says_so_is_one(again: object) -> None:
+    body = {"start": "2026-03-01T11:00:01", "end": "2026-03-01T12:00:00", "again": again}
+    assert not WindowMessage.from_json(json.dumps(body)).window.again

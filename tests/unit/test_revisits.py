@@ -90,3 +90,26 @@ def test_what_is_parked_is_looked_at_within_the_hour(quiet: int, jitter: float) 
 @given(hop=hops, quiet=quiets, jitter=jitters)
 def test_the_look_comes_no_later_than_it_must(hop: int, quiet: int, jitter: float) -> None:
     assert planned(hop=hop, quiet=quiet, jitter=jitter, at_latest_seconds=30).delay_seconds <= 30
+
+
+@pytest.mark.parametrize(("jitter", "seconds"), [(0, 240), (0.25, 280), (0.5, 320), (1, 400)])
+def test_jitter_is_spread_evenly_around_the_delay(jitter: float, seconds: int) -> None:
+    assert planned(quiet=6, jitter=jitter).delay_seconds == seconds
+
+
+@pytest.mark.parametrize(("quiet", "seconds"), [(0, 5), (1, 20), (2, 80), (3, 320)])
+def test_delays_grow_by_the_factor_that_is_asked_for(quiet: int, seconds: int) -> None:
+    assert planned(quiet=quiet, factor=4).delay_seconds == seconds
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(0, 1), (0.5, 1), (1.5, 2)])
+def test_the_shortest_delay_is_a_second(asked: float, seconds: int) -> None:
+    assert planned(at_latest_seconds=0, retry_after_seconds=asked).delay_seconds == seconds
+
+
+def test_the_longest_delay_of_a_message_is_not_parked() -> None:
+    assert planned(retry_after_seconds=900).hop == 1
+
+
+def test_what_is_looked_at_seldom_needs_no_message() -> None:
+    assert planned(quiet=10).hop is None

@@ -203,3 +203,7 @@ def test_a_file_without_a_name_and_a_date_gets_a_name() -> None:
 
 def test_a_call_in_progress_keeps_its_row_without_a_name() -> None:
     assert names(an_entry(file_name=None, status="recording")) == [None]
+
+
+def test_half_a_surrogate_pair_becomes_text_that_the_ledger_can_hold() -> None:
+    assert names(an_entry(file_name="\ud800.wav")) == [r"\ud800.wav"]

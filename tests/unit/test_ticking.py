@@ -163,6 +163,20 @@ def test_the_sweep_keeps_the_fetch_queue_short(waiting: int, queued: int) -> Non
     assert len(queued_calls(world)) - waiting == queued
 
 
+def test_room_for_one_call_is_filled() -> None:
+    world = a_world(due_calls=2, fetch_queue_target=1)
+    world.tick()
+    assert len(queued_calls(world)) == 1
+
+
+def test_a_tick_that_has_a_minute_left_cuts_windows() -> None:
+    world = a_world()
+    world.seconds_left = 60
+    world.clock.advance(minutes=5)
+    world.tick()
+    assert world.ledger.cursor == at(minutes=5)
+
+
 def test_the_longest_due_calls_are_queued_first() -> None:
     world = a_world(due_calls=30, fetch_queue_target=2)
     world.tick()
@@ -215,6 +229,23 @@ def test_a_window_whose_message_was_lost_is_queued_again_and_leased() -> None:
     for _ in range(2):
         world.tick()
     assert queued_windows(world).count(window) == 1
+
+
+def test_one_tick_queues_a_hundred_due_windows_at_most() -> None:
+    world = a_world()
+    for number in range(101):
+        window = Window(start=at(days=-9, seconds=number), end=at(days=-9, seconds=number))
+        world.ledger.windows[window] = an_owed_window(window, next_visit_at=at(seconds=-1))
+    world.tick()
+    assert len([window for window in queued_windows(world) if window.start < at(days=-8)]) == 100
+
+
+def test_a_window_that_is_queued_is_leased_for_as_long_as_the_settings_say() -> None:
+    world = a_world(policy=Policy(lease=timedelta(seconds=77)))
+    world.ledger.windows[a_window()] = an_owed_window(a_window(), next_visit_at=at(seconds=-1))
+    world.clock.advance(minutes=5)
+    world.tick()
+    assert {owed.next_visit_at for owed in world.ledger.open_windows()} == {at(minutes=5, seconds=77)}
 
 
 def test_windows_of_a_message_on_its_way_are_left_alone() -> None:
@@ -297,6 +328,28 @@ def test_a_tick_tells_how_many_calls_are_open_and_since_when() -> None:
     world.clock.advance(hours=2)
     world.tick()
     assert (world.gauges["OpenCalls"], world.gauges["OldestOpenCallAge"]) == (3, 7200)
+
+
+def test_a_tick_tells_what_it_queued() -> None:
+    world = a_world(due_calls=2)
+    world.clock.advance(minutes=45, hours=1)
+    world.tick()
+    assert world.told == [
+        ("windows_queued", {"start": "2026-03-01T12:00:00", "end": "2026-03-01T13:45:00", "windows": 2}),
+        ("due_calls_queued", {"calls": 2}),
+    ]
+
+
+def test_a_tick_tells_nothing_of_calls_that_are_not_due() -> None:
+    world = a_world()
+    world.tick()
+    assert world.told_of("due_calls_queued") == []
+
+
+def test_the_gauges_are_those_that_the_alarms_look_at() -> None:
+    world = a_world()
+    world.tick()
+    assert set(world.gauges) == {"OpenCalls", "OldestOpenCallAge", "ListingLag"}
 
 
 def test_no_open_call_has_no_age() -> None:

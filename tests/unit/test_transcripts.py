@@ -37,6 +37,7 @@ ORIGIN = Origin(reference_id="call-1", file_name="a.wav", recorded_at=NOW)
         (transcribe("failed"), Progress.FAILED),
         (transcribe("NO_SPEECH"), Progress.FAILED),
         (transcribe("failed", "no_speech"), Progress.FAILED),
+        (transcribe("failed", "no_speech", "completed"), Progress.COMPLETED),
     ],
 )
 def test_progress_is_read_from_every_entry(said: dict[str, Any] | None, progress: Progress) -> None:

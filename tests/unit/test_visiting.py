@@ -284,7 +284,7 @@ def test_a_call_that_others_write_all_the_time_fails_its_message() -> None:
         world.ledger.calls["call-1"] = replace(a_call(a=a_file()), version=next(versions))
 
     world.steps.interrupt("ledger.write", *[rival] * 20)
-    with pytest.raises(RetryableError):
+    with pytest.raises(RetryableError, match=r"^call call-1 was written by others 5 times in a row$"):
         world.visit(FIRST)
 
 

@@ -1,4 +1,5 @@
-from datetime import datetime, timedelta
+import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -76,3 +77,20 @@ def test_windows_that_share_a_second_overlap(start: int, end: int, overlaps: boo
 def test_a_moment_s_text_is_19_characters_and_reads_back(moment: datetime) -> None:
     whole = moment.replace(tzinfo=NOW.tzinfo, microsecond=0)
     assert (len(to_text(whole)), from_text(to_text(whole))) == (19, whole)
+
+
+def test_a_moment_is_told_in_utc_wherever_this_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert to_text(NOW.astimezone(timezone(timedelta(hours=2)))) == "2026-03-01T12:00:00"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("longest", [timedelta(seconds=1), timedelta(minutes=7)])
+def test_windows_are_as_long_as_asked(longest: timedelta) -> None:
+    assert [window.end - window.start for window in cut(NOW, at(hours=1), longest=longest)[:2]] == [
+        longest - timedelta(seconds=1)
+    ] * 2
