@@ -2,7 +2,7 @@ from datetime import datetime, timedelta
 
 
 class Clock:
-    """Stands still until it is moved, never back."""
+    """Stands still until it is moved, never back, by a millisecond at least."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now
@@ -14,7 +14,7 @@ class Clock:
         self._now = max(self._now, moment)
 
     def sleep(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
+        self._now += timedelta(milliseconds=round(seconds * 1000))
 
     def seconds(self) -> float:
         return self._now.timestamp()

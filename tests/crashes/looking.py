@@ -17,7 +17,10 @@ MOST_VISITS: Final = 12
 
 
 def found_wrong(world: World, seen: Observation) -> list[str]:
-    return [str(violation) for violation in violations(world.story.served(), seen)]
+    """Broken invariants, and errors: a crash leaves nothing that may make a later invocation fail."""
+    failed = [line for line in world.log.getvalue().splitlines() if "message_failed" in line]
+    broken = [str(violation) for violation in violations(world.story.served(), seen)]
+    return broken + [f"failed: {text}" for text in (*world.errors, *failed)]
 
 
 def observed(world: World, *, at_rest: bool, before: Collection[StoredVersion] = ()) -> Observation:

@@ -143,6 +143,15 @@ def test_a_lease_that_does_not_end_is_caught(stack: Stack) -> None:
     assert "I12" in invariants(crashed(endless, seldom))
 
 
+def test_an_invocation_that_fails_without_need_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ledger, "due_windows", lambda *_all: 1 / 0)
+    world = World(SMALL, stack, lambda _site, _moment: None)
+    with world.opened():
+        world.run()
+        wrong = found_wrong(world, observed(world, at_rest=True))
+    assert wrong[0].startswith("failed: ZeroDivisionError")
+
+
 def test_a_copy_that_ends_without_a_verdict_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(World, "recover", lambda _world: os._exit(1))
     assert crashed(stack).wrong[0].endswith("the copy ended without a verdict")
