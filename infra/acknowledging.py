@@ -1,7 +1,7 @@
 """What a security check finds and we leave as it is: acknowledged beside the construct, with the reason.
 
-It is written into the template, in each check's own words, so that nobody who runs them there is asked again.
-`poe gates` runs them without it, and fails when one finds more than this, or less.
+It is written into the template, as each check writes it: what runs checkov or cfn-lint over it is not told again.
+`poe gates` runs them, and cdk-nag, without it, and fails when one finds more than this, or less.
 """
 
 import re
@@ -11,9 +11,7 @@ from aws_cdk import CfnResource, Stack
 from aws_cdk.aws_iam import IGrantable
 from constructs import Construct, IConstruct
 
-NAG: Final = "cdk_nag"
-CHECKOV: Final = "checkov"
-CFN_LINT: Final = "cfn-lint"
+from infra.acknowledged import CFN_LINT, CHECKOV, NAG
 
 AWS_SOLUTIONS: Final = "AwsSolutions"
 NIST: Final = "NIST.800.53.R5"

@@ -1,13 +1,8 @@
 """What the checks found, held against what is acknowledged in the template."""
 
-import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from infra.acknowledging import CFN_LINT, CHECKOV, NAG
-
-Template = Mapping[str, Any]
 Acknowledged = Mapping[tuple[str, str], str]
 """The reason, by resource and rule."""
 
@@ -63,28 +58,3 @@ def judge(gate: str, looked_at: str, findings: Iterable[Finding], acknowledged: 
         stale=tuple(f"{resource}: {rule}" for resource, rule in sorted(set(acknowledged) - keys)),
         acknowledged=len(keys & set(acknowledged)),
     )
-
-
-def acknowledged_in(template: Template, tool: str) -> dict[tuple[str, str], str]:
-    return {
-        (name, rule): reason
-        for name, resource in template["Resources"].items()
-        for rule, reason in _reasons(resource.get("Metadata", {}).get(tool, {}), tool)
-    }
-
-
-def bare(template: Template) -> dict[str, Any]:
-    """The template without what is acknowledged in it."""
-    stripped = copy.deepcopy(dict(template))
-    for resource in stripped["Resources"].values():
-        for tool in (NAG, CHECKOV, CFN_LINT):
-            resource.get("Metadata", {}).pop(tool, None)
-    return stripped
-
-
-def _reasons(metadata: Mapping[str, Any], tool: str) -> list[tuple[str, str]]:
-    if tool == NAG:
-        return [(entry["id"], entry["reason"]) for entry in metadata.get("rules_to_suppress", [])]
-    if tool == CHECKOV:
-        return [(entry["id"], entry["comment"]) for entry in metadata.get("skip", [])]
-    return list(metadata.get("reasons", {}).items())

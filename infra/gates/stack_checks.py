@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from infra.acknowledging import CFN_LINT, CHECKOV, NAG
+from infra.acknowledged import CFN_LINT, CHECKOV, NAG, Template, acknowledged_in, bare
 from infra.cdk_cli import cdk_environment
-from infra.gates.findings import Finding, Template, Verdict, acknowledged_in, bare, judge
+from infra.gates.findings import Finding, Verdict, judge
 from infra.gates.tools import installed, output_of
 
 CHECKOV_REQUIREMENTS: Final = Path(__file__).with_name("checkov-requirements.txt")

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.acknowledging import CFN_LINT, CHECKOV, NAG
-from infra.gates.findings import acknowledged_in, bare
+from infra.acknowledged import CFN_LINT, CHECKOV, NAG, acknowledged_in, bare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

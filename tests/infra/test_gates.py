@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from infra.acknowledging import CFN_LINT, CHECKOV, NAG
+from infra.acknowledged import CFN_LINT, CHECKOV, NAG, acknowledged_in
 from infra.cdk_cli import cdk_environment
 from infra.gates.bills import OF_THE_FUNCTIONS, write_bill
 from infra.gates.code_check import check_code
-from infra.gates.findings import Finding, GateError, acknowledged_in, judge
+from infra.gates.findings import Finding, GateError, judge
 from infra.gates.stack_checks import found_by_cfn_lint, found_by_checkov
 from infra.gates.tools import output_of
 from infra.packaging import LAYER_REQUIREMENTS
