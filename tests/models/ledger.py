@@ -149,13 +149,13 @@ class Ledger:
 
 
 def _as_kept(call: Call) -> Call:
-    """The table keeps moments to the second."""
+    """The table keeps moments to the second, and of a settled call none for its next visit."""
     return replace(
         call,
         recorded_at=_to_seconds(call.recorded_at),
         first_listed_at=_to_seconds(call.first_listed_at),
         due_at=_to_seconds(call.due_at),
-        next_visit_at=_to_seconds(call.next_visit_at),
+        next_visit_at=_to_seconds(call.due_at if call.settled else call.next_visit_at),
         missing_since=_to_seconds(call.missing_since) if call.missing_since else None,
         files={name: _file_as_kept(file) for name, file in call.files.items()},
         unnamed=_file_as_kept(call.unnamed) if call.unnamed else None,
