@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
-TOGETHER = ("e2e", "infra", "integration")
+TOGETHER = ("conformance", "crashes", "e2e", "faults", "infra", "integration", "permissions")
 """Folders whose tests share a deployment or a synthesized stack: each is one process's work."""
 
 # How fast this machine is says nothing about the code.
