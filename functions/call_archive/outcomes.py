@@ -80,7 +80,10 @@ def _after_recording(
     *,
     given_up: bool,
 ) -> RecordingFile:
-    if file.status is not FileStatus.RECORDING:
+    # What S3 holds is archived, whatever another visit has concluded meanwhile.
+    if file.status is FileStatus.ARCHIVED or (
+        file.status is not FileStatus.RECORDING and not isinstance(outcome, StoredObject)
+    ):
         return file
     if row is not None and row.status == AVAILABLE and file.available_at is None:
         file = replace(file, available_at=seen.now)

@@ -186,7 +186,16 @@ def test_what_is_archived_is_never_taken_back(what: Seen) -> None:
 @pytest.mark.parametrize("status", [DELETED, FAILED])
 def test_what_is_terminal_stays_so(status: FileStatus) -> None:
     file = a_file(status=status, reason="because")
-    assert file_after(file, a_row(), recordings={"a.wav": a_stored_object()}) == file
+    assert file_after(file, a_row(), recordings={"a.wav": NOW_AND_THEN}) == file
+
+
+@pytest.mark.parametrize("status", [DELETED, FAILED])
+def test_a_recording_that_this_visit_stored_is_archived_whatever_another_concluded(
+    status: FileStatus,
+) -> None:
+    file = a_file(status=status, reason="because")
+    after = file_after(file, a_row(), recordings={"a.wav": a_stored_object()})
+    assert (after.status, after.reason, after.recording) == (FileStatus.ARCHIVED, None, a_stored_object())
 
 
 # What is owed
