@@ -168,11 +168,15 @@ def after_listing(
         unseen = RecordingFile(
             recorded_at=row.recorded_at or undated, first_seen_at=now, reason="not visited yet"
         )
-        no_room = row.file_name not in files and len(files) >= MOST_FILES
-        if row.file_name is None or no_room:  # for lack of room a visit says so
-            unnamed = unnamed or unseen
-        else:
+        has_room = row.file_name in files or len(files) < MOST_FILES
+        if row.file_name is not None and has_room:
             files.setdefault(row.file_name, unseen)
+        # A row without a name that began when a known file did is that file: else each listing would open the
+        # call anew. One that finds no room stays unnamed, for a visit to say so.
+        elif row.file_name is not None or row.recorded_at not in {
+            each.recorded_at for each in files.values()
+        }:
+            unnamed = unnamed or unseen
     if call is not None and files == call.files and unnamed == call.unnamed:
         return None
     return replace(

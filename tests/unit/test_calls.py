@@ -121,7 +121,13 @@ def test_rows_that_tell_nothing_new_are_not_noted(call: Call) -> None:
     assert listed(call, a_row("a.wav")) is None
 
 
-@pytest.mark.parametrize("row", [a_row("b.wav"), an_unnamed_row()], ids=["named", "unnamed"])
+def test_a_row_that_lost_its_name_does_not_open_the_call_anew() -> None:
+    assert listed(a_call(a=an_archived_file()), an_unnamed_row(status="available")) is None
+
+
+@pytest.mark.parametrize(
+    "row", [a_row("b.wav"), an_unnamed_row(recorded_at=at(minutes=-1))], ids=["named", "unnamed"]
+)
 def test_a_new_file_of_a_settled_call_opens_it_again(row: Any) -> None:
     assert not listed_anew(a_call(a=an_archived_file()), row).settled
 
