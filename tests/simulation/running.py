@@ -2,8 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from infra.checking.invariants import Violation
 from tests.simulation.looking import Watch
@@ -22,10 +22,18 @@ class Outcome:
     seconds: float
 
 
-def run_seed(seed: int, *, trace: Callable[[str], None] | None = None) -> Outcome:
-    """One scenario from its start to its rest. The same seed gives the same steps, in the same order."""
+def run_seed(
+    seed: int, *, trace: Callable[[str], None] | None = None, rates: Mapping[str, float] | None = None
+) -> Outcome:
+    """One scenario from its start to its rest. The same seed gives the same steps, in the same order.
+
+    `rates` says of some faults how often they come, whatever the seed says.
+    """
     began = time.perf_counter()
     scenario = a_scenario(seed)
+    if rates is not None:
+        trouble = replace(scenario.trouble, rates={**scenario.trouble.rates, **rates})
+        scenario = replace(scenario, trouble=trouble)
     world = World(scenario, trace=trace)
     watch = Watch(world)
     try:
