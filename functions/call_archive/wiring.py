@@ -95,7 +95,7 @@ def aws_client(service: Any, **options: Any) -> Any:
 
 def _refuse_strangers(parsed: Mapping[str, Any], **_event: object) -> None:
     """Somebody else's page with status 200 reads like an empty answer: a write would count as done."""
-    if "RequestId" not in parsed.get("ResponseMetadata", {}):
+    if "Error" not in parsed and "RequestId" not in parsed.get("ResponseMetadata", {}):
         raise RetryableError("what answered was not AWS: its answers have a request id")
 
 

@@ -18,7 +18,7 @@ import boto3
 import pytest
 from aws_lambda_powertools import Logger
 from botocore.awsrequest import AWSResponse, HTTPHeaders
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.core.botocore_stubber import MockRawResponse
 
 from call_archive import downloads, fetcher, lister, telemetry, wiring
@@ -293,12 +293,13 @@ def test_an_aws_that_cannot_be_reached_is_told_by_its_kind(
 
 
 @pytest.mark.usefixtures("world")
-def test_a_page_in_place_of_awss_answer_is_no_write() -> None:
-    """As a network that wants its users to sign in would answer, with status 200."""
-    page = AWSResponse("https://aws.test", 200, HTTPHeaders(), MockRawResponse(b"<html>Sign in</html>"))
+@pytest.mark.parametrize(("status", "error"), [(200, RetryableError), (403, ClientError)])
+def test_a_page_in_place_of_awss_answer_is_no_write(status: int, error: type[Exception]) -> None:
+    """As a network that wants its users to sign in would answer, mostly with status 200."""
+    page = AWSResponse("https://aws.test", status, HTTPHeaders(), MockRawResponse(b"<html>Sign in</html>"))
     client = wiring.aws_client("dynamodb")
     client.meta.events.register_first("before-send", lambda **_event: page)
-    with pytest.raises(RetryableError, match="not AWS"):
+    with pytest.raises(error, match=r"not AWS|403"):
         client.put_item(TableName="ledger", Item={"pk": {"S": "call#A"}})
 
 
