@@ -1,0 +1,203 @@
+"""What is done in a cell: a fault that passes, one that stays until everything was tried, and its end."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pytest
+
+from tests.faults.checking import Told, failed, reasons_of, told, unsettled, violations
+from tests.faults.faults import Cell, Dependency, Fault
+from tests.faults.naming import names_resolved
+from tests.faults.plan import FaultPlan
+from tests.faults.stage import Stage
+from tests.faults.world import DEADLINE_MINUTES, MOST_RECEIVES, World, a_world, impatience, new_environment
+
+TIMES = 2
+"""How often a fault that passes is met, at most."""
+ROUND_MINUTES = 6
+"""Longer than a lease and the first delays."""
+LONGEST_PAUSE_MINUTES = 65
+ROUNDS = 4
+TICKS = (
+    Dependency.LIST,
+    Dependency.GET_ITEM,
+    Dependency.UPDATE_ITEM,
+    Dependency.BATCH_GET_ITEM,
+    Dependency.BATCH_WRITE_ITEM,
+    Dependency.QUERY,
+    Dependency.SEND_MESSAGE_BATCH,
+    Dependency.GET_QUEUE_ATTRIBUTES,
+)
+"""What the tick asks for, or what shows in its gauges: the other cells begin with a backfill, which is cheaper."""
+
+
+class Outcome(StrEnum):
+    RECOVERED = "recovered"
+    ARCHIVED = "archived all the same"
+    FAILED = "failed with a reason"
+    OPEN = "open and loud"
+    UNLISTED = "not listed"
+    LOST = "LOST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    outcome: Outcome
+    met: int
+    """How often the fault was injected."""
+    told: Told
+    how: tuple[str, ...]
+    """What made it good, or why it failed."""
+    wrong: tuple[str, ...]
+    """Every promise that was broken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    cell: Cell
+    passing: Act
+    staying: Act
+    healed: Act
+    """The archive of `staying`, once the fault has ended."""
+
+
+def run(cell: Cell, stage: Stage) -> Result:
+    with _begun(cell, stage) as world, impatience(on=_waits(cell)):
+        passing = _passing(cell, world)
+    with _begun(cell, stage) as world:
+        with impatience(on=_waits(cell)):
+            staying = _staying(cell, world)
+        if _waits(cell):
+            new_environment()
+        healed = _healed(cell, world)
+    return Result(cell=cell, passing=passing, staying=staying, healed=healed)
+
+
+@contextlib.contextmanager
+def _begun(cell: Cell, stage: Stage) -> Iterator[World]:
+    plan = stage.fronts.plan
+    plan.clear()
+    with pytest.MonkeyPatch.context() as patch, a_world(stage, patch) as world:
+        if cell.dependency is Dependency.DNS:
+            names_resolved(patch, plan)
+        yield world
+
+
+def _waits(cell: Cell) -> bool:
+    return cell.fault in (Fault.SILENCE, Fault.DRIP)
+
+
+def _passing(cell: Cell, world: World) -> Act:
+    plan = world.stage.fronts.plan
+    times = 1 if _waits(cell) else TIMES
+    plan.add(cell.dependency, cell.fault, times)
+    if cell.dependency is Dependency.HEAD_OBJECT:  # asked only about an object whose storing was not told
+        plan.add(Dependency.PUT_OBJECT, Fault.ANSWER_LOST, times)
+    _begin(cell, world)
+    world.deliver()
+    by_itself = _worked_off(cell, world) and not failed(world)
+    if not by_itself:
+        world.recheck()
+        world.deliver()
+        _worked_off(cell, world)
+    how = [*_how(cell, world), *([] if by_itself else ["found by the daily recheck"])]
+    return _act(cell, world, how, done=True)
+
+
+def _staying(cell: Cell, world: World) -> Act:
+    plan = world.stage.fronts.plan
+    plan.add(cell.dependency, cell.fault)
+    if cell.dependency is Dependency.HEAD_OBJECT:
+        plan.add(Dependency.PUT_OBJECT, Fault.ANSWER_LOST)
+    _begin(cell, world)
+    for _ in range(1 if _waits(cell) else MOST_RECEIVES + 1):
+        if not world.deliver():
+            break
+    world.stage.clock.advance(DEADLINE_MINUTES + ROUND_MINUTES)
+    world.deliver()
+    if cell.dependency in TICKS:
+        world.tick()
+        world.deliver()
+    world.stage.clock.advance(1)
+    if cell.dependency in TICKS or unsettled(world):
+        world.tick()  # whose gauges tell of what could not be mended
+    reasons = sorted({reason for call in failed(world).values() for reason in reasons_of(call)})
+    return _act(cell, world, reasons or _how(cell, world), done=False)
+
+
+def _healed(cell: Cell, world: World) -> Act:
+    world.stage.fronts.plan.heal()
+    if not unsettled(world) and not failed(world):
+        return _act(cell, world, ["nothing was owed"], done=True)
+    world.raised.clear()
+    if unsettled(world):
+        world.stage.clock.advance(LONGEST_PAUSE_MINUTES)
+        world.deliver()
+    by_itself = _worked_off(cell, world) and not failed(world)
+    if not by_itself:
+        world.backfill()
+        world.deliver()
+        _worked_off(cell, world)
+    return _act(cell, world, ["by itself" if by_itself else "by a backfill"], done=True)
+
+
+def _begin(cell: Cell, world: World) -> None:
+    if cell.dependency in TICKS:
+        world.tick()
+    else:
+        world.backfill()
+
+
+def _worked_off(cell: Cell, world: World) -> bool:
+    """Time passes until nothing is owed and the fault was met; whether that came to pass."""
+    for _ in range(ROUNDS):
+        if not unsettled(world) and _met(cell, world):
+            return True
+        world.stage.clock.advance(ROUND_MINUTES)
+        world.deliver()
+        if unsettled(world) or not _met(cell, world):
+            world.tick()
+            world.deliver()
+    return not unsettled(world)
+
+
+def _met(cell: Cell, world: World) -> int:
+    return world.stage.fronts.plan.injected[cell.dependency, cell.fault]
+
+
+def _act(cell: Cell, world: World, how: list[str], *, done: bool) -> Act:
+    blind = cell.dependency is Dependency.LIST and cell.fault is Fault.NOT_FOUND
+    wrong = tuple(violations(world, done=done, unlisted_allowed=blind and not done))
+    return Act(
+        outcome=Outcome.LOST if wrong else _outcome(world, done=done),
+        met=_met(cell, world),
+        told=told(world),
+        how=tuple(how),
+        wrong=wrong,
+    )
+
+
+def _outcome(world: World, *, done: bool) -> Outcome:
+    if failed(world):
+        return Outcome.FAILED
+    if not unsettled(world):
+        return Outcome.RECOVERED if done else Outcome.ARCHIVED
+    return Outcome.OPEN if told(world).alarms else Outcome.UNLISTED
+
+
+def _repeated(cell: Cell, plan: FaultPlan) -> bool:
+    """AWS's clients say so in a header; the provider is asked again at once when it refuses the key."""
+    refused = cell.dependency in (Dependency.LIST, Dependency.CALL) and cell.fault is Fault.DENIED
+    return bool(plan.repeated[cell.dependency]) or refused
+
+
+def _how(cell: Cell, world: World) -> list[str]:
+    plan = world.stage.fronts.plan
+    how = ["asked again for the rest"] if cell.fault is Fault.PARTIAL else []
+    how += ["asked again at once"] if _repeated(cell, plan) else []
+    how += [f"put off: {reason}" for reason in sorted(told(world).reasons)]
+    if plan.asked[Dependency.HEAD_OBJECT] and cell.dependency is not Dependency.HEAD_OBJECT:
+        how.append("S3 was asked whether the object is there")
+    return how or ["does no harm"]

@@ -1,0 +1,92 @@
+"""The deployed functions behind the proxies: real Lambdas, real time, every fault of AWS at once."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+from call_archive.listing import owe
+from call_archive.windows import cut
+from infra.local.comparison import Comparison, compare
+from tests.faults.faults import WRITES, Dependency, Fault
+from tests.faults.stage import Stage
+
+FAULTS = (Fault.THROTTLE, Fault.ERROR_503, Fault.RESET)
+SERVICES = ("S3 PutObject", "DynamoDB", "SQS", "Secrets")
+PATIENCE_SECONDS = 240.0
+"""Far more than it takes: only what will never happen waits for so long."""
+VISIBILITY_SECONDS = "5"
+"""A message that failed comes again after 18 minutes where it is deployed."""
+
+
+def planned() -> Iterator[tuple[Dependency, Fault]]:
+    """In the order in which they are met; a client of AWS tries four times."""
+    for dependency in Dependency:
+        if dependency.startswith(SERVICES):
+            yield from ((dependency, fault) for fault in FAULTS)
+            if dependency in WRITES:
+                yield dependency, Fault.ANSWER_LOST
+
+
+def put_proxies_before(stage: Stage) -> None:
+    functions = stage.deployment.connection.client("lambda")
+    names = {"lister": stage.deployment.lister_function, "fetcher": stage.deployment.fetcher_function}
+    for service, name in names.items():
+        variables = {**stage.functions[service], "AWS_ENDPOINT_URL": stage.deployed.aws_url}
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    for url in (stage.deployment.fetch_queue_url, stage.deployment.windows_queue_url):
+        stage.clients["sqs"].set_queue_attributes(
+            QueueUrl=url, Attributes={"VisibilityTimeout": VISIBILITY_SECONDS}
+        )
+
+
+def archive_everything(stage: Stage) -> list[str]:
+    """What is still owed when all is done, or the patience over."""
+    for dependency, fault in planned():
+        stage.deployed.plan.add(dependency, fault, 1)
+    put_proxies_before(stage)
+    end = stage.deployed.simulator.options.history_end
+    windows = cut(end.replace(microsecond=0) - timedelta(hours=1), end.replace(microsecond=0), again=True)
+    deployment = stage.deployment
+    queue = deployment.queue(deployment.windows_queue_url)
+    owe(windows, ledger=deployment.ledger, queue=queue, now=end)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (left := [*owed(stage), *unmet(stage)]) and time.monotonic() < deadline:
+        tick(stage)
+        time.sleep(1)
+    return left
+
+
+def tick(stage: Stage) -> None:
+    functions = stage.deployment.connection.client("lambda")
+    functions.invoke(FunctionName=stage.deployment.lister_function, Payload=b'{"kind": "tick"}')
+
+
+def owed(stage: Stage) -> list[str]:
+    ids = [call.reference_id for call in stage.deployed.simulator.truth()]
+    known = stage.deployment.ledger.read_many(ids)
+    return [each for each in ids if each not in known or not known[each].settled]
+
+
+def unmet(stage: Stage) -> list[str]:
+    return [
+        f"{dependency} - {fault}"
+        for dependency, fault in planned()
+        if not stage.deployed.plan.injected[dependency, fault]
+    ]
+
+
+def compared(stage: Stage) -> Comparison:
+    simulator = stage.deployed.simulator
+    return compare(stage.deployment, simulator.truth(), simulator.options.now())
+
+
+def logs(stage: Stage) -> str:
+    client = stage.deployment.connection.client("logs")
+    groups = [group["logGroupName"] for group in client.describe_log_groups()["logGroups"]]
+    pages = [
+        page
+        for group in groups
+        for page in client.get_paginator("filter_log_events").paginate(logGroupName=group)
+    ]
+    return json.dumps([event["message"] for page in pages for event in page["events"]])

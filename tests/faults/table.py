@@ -1,0 +1,119 @@
+"""The page that tells how each cell ended, made from a run's results."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from tests.faults.acts import TIMES, Act, Outcome, Result
+from tests.faults.faults import MEANINGS, Cell, Dependency, Fault, why_not
+
+INTRODUCTION = """\
+# Faults
+
+What becomes of the archive when one of the services it depends on fails, service by service and fault by fault.
+This page is written by `tests/faults`, which runs every cell: the real handlers, over real sockets, against an
+embedded AWS and a simulated provider, with a proxy before each that spoils what it hands on. A test compares this
+page with what the run gives. To write it anew: `uv run pytest tests/faults --write-docs`.
+
+A cell is run twice, with two calls each:
+
+- **It passes**: the fault is met up to {times} times, then no more. Everything must be archived with no one acting.
+- **It stays**: the fault does not end while everything is tried, past the deadline after which a call is given up.
+  Nothing may count as archived without its object, and an alarm must tell. Then the fault ends, and everything
+  must be archived; where a call had been given up, after a `backfill`.
+
+After each: every object holds what the provider served and has one version, no upload is left halfway, every
+call is in the ledger or in a window that is owed, and no credential and no signed link is in a log, an error, a
+message or an item.
+"""
+LETTERS = {Outcome.ARCHIVED: "a", Outcome.FAILED: "f", Outcome.OPEN: "o", Outcome.UNLISTED: "u"}
+
+
+def page(results: Mapping[Cell, Result]) -> str:
+    sections = [
+        INTRODUCTION.format(times=TIMES),
+        _counts(results.values()),
+        _overview(results),
+        _faults(),
+        *(_section(dependency, results) for dependency in Dependency),
+    ]
+    return "\n".join(sections)
+
+
+def _counts(results: Iterable[Result]) -> str:
+    staying = Counter(result.staying.outcome for result in results)
+    passing = Counter(result.passing.outcome for result in results)
+    healed = Counter(result.healed.outcome for result in results)
+    lines = [
+        f"{passing.total()} cells were run.",
+        "",
+        "| | cells |",
+        "|---|---|",
+        f"| it passes: recovered with no one acting | {passing[Outcome.RECOVERED]} |",
+        *(f"| it stays: {outcome} | {count} |" for outcome, count in sorted(staying.items())),
+        f"| it ends: all archived | {healed[Outcome.RECOVERED]} |",
+        f"| anything lost, altered or stored twice | {sum(map(_broken, results))} |",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _broken(result: Result) -> bool:
+    return any(act.wrong for act in (result.passing, result.staying, result.healed))
+
+
+def _overview(results: Mapping[Cell, Result]) -> str:
+    lines = [
+        "What happens while a fault stays: `a` archived all the same, `f` failed with a reason,",
+        "`o` open and loud, `u` not listed, `-` the two mean nothing together.",
+        "",
+        "| | " + " | ".join(Fault) + " |",
+        "|---|" + "---|" * len(Fault),
+    ]
+    for dependency in Dependency:
+        found = [results.get(Cell(dependency=dependency, fault=fault)) for fault in Fault]
+        letters = [LETTERS.get(each.staying.outcome, "LOST") if each else "-" for each in found]
+        lines.append(f"| {dependency} | " + " | ".join(letters) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _faults() -> str:
+    lines = ["## The faults", "", "| fault | what is done |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {fault} | {MEANINGS[fault]} |" for fault in Fault), ""])
+
+
+def _section(dependency: Dependency, results: Mapping[Cell, Result]) -> str:
+    lines = [
+        f"## {dependency}",
+        "",
+        "| fault | when it passes | while it stays | once it ends |",
+        "|---|---|---|---|",
+    ]
+    for fault in Fault:
+        result = results.get(Cell(dependency=dependency, fault=fault))
+        if result is not None:
+            columns = (_passed(result.passing), _stayed(result.staying), _said(result.healed))
+            lines.append(f"| {fault} | " + " | ".join(columns) + " |")
+    return "\n".join([*lines, "", *_left_out(dependency), ""])
+
+
+def _passed(act: Act) -> str:
+    return f"{act.outcome}: {'; '.join(act.how)}"
+
+
+def _stayed(act: Act) -> str:
+    alarms = ", ".join(f"`{alarm}`" for alarm in sorted(act.told.alarms))
+    return f"{act.outcome}: {'; '.join(act.how)}" + (f" ({alarms})" if alarms else "")
+
+
+def _said(act: Act) -> str:
+    return "; ".join(act.how) if act.outcome is Outcome.RECOVERED else act.outcome
+
+
+def _left_out(dependency: Dependency) -> Iterator[str]:
+    """By reason, for many faults share one."""
+    faults: dict[str, list[str]] = {}
+    for fault in Fault:
+        reason = why_not(Cell(dependency=dependency, fault=fault))
+        if reason is not None and reason != "of names alone":
+            faults.setdefault(reason, []).append(fault)
+    for reason, names in faults.items():
+        yield f"- Not run: {', '.join(names)} ({reason})."

@@ -1,0 +1,51 @@
+"""Every dependency with every fault: nothing is lost, and what does not mend by itself says so."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.acts import Outcome, Result
+from tests.faults.faults import Cell, Dependency, Fault, cells
+from tests.faults.table import page
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
+CELLS = list(cells())
+BLIND = Cell(dependency=Dependency.LIST, fault=Fault.NOT_FOUND)
+"""An empty range is documented to be answered so: nothing tells it from an empty account."""
+
+every_cell = pytest.mark.parametrize("cell", CELLS, ids=str)
+
+
+@every_cell
+def test_a_fault_that_passes_leaves_everything_archived(cell: Cell, result: Callable[[Cell], Result]) -> None:
+    act = result(cell).passing
+    assert act.met
+    assert (act.outcome, act.wrong) == (Outcome.RECOVERED, ())
+
+
+@every_cell
+def test_a_fault_that_stays_archives_nothing_without_its_object_and_is_told(
+    cell: Cell, result: Callable[[Cell], Result]
+) -> None:
+    act = result(cell).staying
+    assert act.met
+    assert act.wrong == ()
+    told = {Outcome.ARCHIVED, Outcome.OPEN, Outcome.FAILED}
+    assert act.outcome in (told | {Outcome.UNLISTED} if cell == BLIND else told)
+    assert act.told.alarms or act.outcome in {Outcome.ARCHIVED, Outcome.UNLISTED}
+
+
+@every_cell
+def test_what_a_fault_held_up_is_archived_once_it_ends(cell: Cell, result: Callable[[Cell], Result]) -> None:
+    act = result(cell).healed
+    assert (act.outcome, act.wrong) == (Outcome.RECOVERED, ())
+
+
+def test_the_page_is_what_the_run_gave(
+    result: Callable[[Cell], Result], request: pytest.FixtureRequest
+) -> None:
+    written = page({cell: result(cell) for cell in CELLS})
+    if request.config.getoption("--write-docs", default=False):
+        DOCS.write_text(written, encoding="utf-8")
+    assert DOCS.read_text(encoding="utf-8") == written

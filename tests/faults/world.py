@@ -1,0 +1,244 @@
+"""One cell's own archive: fresh resources, the real handlers, and time that passes only when told to."""
+
+import contextlib
+import io
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from call_archive import downloads, fetcher, lister, telemetry, telesign, wiring
+from call_archive.ledger import Ledger
+from call_archive.listing import owe
+from call_archive.queues import Queue
+from call_archive.windows import cut
+from infra.local.ministack import ACCOUNT, REGION
+from tests.faults.stage import BEGIN, END, Stage
+
+CONTEXT = SimpleNamespace(aws_request_id="request", get_remaining_time_in_millis=lambda: 600_000)
+CACHED: Any = (
+    wiring.settings,
+    wiring.ledger,
+    wiring.fetch_queue,
+    wiring.windows_queue,
+    wiring.telesign,
+    wiring._sqs,
+    telemetry.metrics,
+    lister.listing,
+    lister.ticking,
+    fetcher.visiting,
+    fetcher.workers,
+)
+MOST_RECEIVES = 2
+"""Until a message goes to the dead-letter queue: 5 where it is deployed."""
+DEADLINE_MINUTES = 30
+IMPATIENT_SECONDS = 0.4
+SETTINGS = {
+    "REQUESTS_PER_SECOND": "1000",
+    "ARCHIVE_FROM": f"{END:%Y-%m-%dT11:40:%S}",
+    "RETRY_DEADLINE_SECONDS": str(DEADLINE_MINUTES * 60),
+    "TRANSCRIPT_DEADLINE_SECONDS": str(DEADLINE_MINUTES * 60),
+    "TRANSCRIPT_GRACE_SECONDS": "240",
+    "RECHECK_DAYS": "0.1",
+    "LEASE_SECONDS": "60",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    table: str
+    bucket: str
+    fetch_queue: str
+    windows_queue: str
+    fetch_dlq: str
+    windows_dlq: str
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    stage: Stage
+    names: Names
+    log: io.StringIO = field(default_factory=io.StringIO)
+    raised: list[str] = field(default_factory=list)
+    """What the lister raised to Lambda, by kind."""
+    texts: list[str] = field(default_factory=list)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger as it is, read past the proxy."""
+        return Ledger(self.stage.clients["dynamodb"], self.names.table)
+
+    def tick(self) -> None:
+        self._scheduled("tick")
+
+    def recheck(self) -> None:
+        self._scheduled("recheck")
+
+    def backfill(self) -> None:
+        """As the operator's command does, past the proxy."""
+        windows = cut(END.replace(hour=11), self.stage.clock.now(), again=True)
+        queue = Queue(self.stage.clients["sqs"], self.names.windows_queue)
+        owe(windows, ledger=self.ledger, queue=queue, now=self.stage.clock.now())
+
+    def deliver(self) -> bool:
+        """The messages that wait, in a batch as Lambda makes it (there are never more): windows first, then
+        visits. Whether one of them failed."""
+        of_windows = self._deliver(self.names.windows_queue, lister.handler)
+        return self._deliver(self.names.fetch_queue, fetcher.handler) or of_windows
+
+    def _scheduled(self, kind: str) -> None:
+        try:
+            with contextlib.redirect_stdout(self.log):
+                lister.handler({"kind": kind}, CONTEXT)
+        except Exception as error:  # noqa: BLE001 - Lambda catches everything too
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+            self.raised.append(f"the lister raised {code}")
+            self.texts.append(str(error))
+
+    def _deliver(self, url: str, handler: Callable[[dict[str, Any], Any], dict[str, Any]]) -> bool:
+        sqs = self.stage.clients["sqs"]
+        batch = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        if not batch:
+            return False
+        with contextlib.redirect_stdout(self.log):
+            answer = handler({"Records": [_record(message) for message in batch]}, CONTEXT)
+        failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
+        receipts = {message["MessageId"]: message["ReceiptHandle"] for message in batch}
+        done = [{"Id": name, "ReceiptHandle": receipts[name]} for name in receipts.keys() - failed]
+        if done:
+            sqs.delete_message_batch(QueueUrl=url, Entries=done)
+        for name in failed:
+            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=receipts[name], VisibilityTimeout=0)
+        return bool(failed)
+
+
+@contextlib.contextmanager
+def a_world(stage: Stage, patch: pytest.MonkeyPatch) -> Iterator[World]:
+    names = _resources(stage)
+    world = World(stage=stage, names=names)
+    stage.clock.moment = BEGIN
+    environment = {
+        **stage.functions["fetcher"],
+        **stage.functions["lister"],
+        **SETTINGS,
+        "AWS_ENDPOINT_URL": stage.fronts.aws_url,
+        "AWS_CA_BUNDLE": str(stage.authority),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "TABLE_NAME": names.table,
+        "BUCKET_NAME": names.bucket,
+        "FETCH_QUEUE_URL": names.fetch_queue,
+        "WINDOWS_QUEUE_URL": names.windows_queue,
+        "PROVIDER_URL": stage.fronts.api_url,
+    }
+    for name, text in environment.items():
+        patch.setenv(name, text)
+    for name in [name for name in os.environ if name.startswith("AWS_") and name not in environment]:
+        patch.delenv(name)
+    patch.setattr(boto3, "DEFAULT_SESSION", stage.session)
+    # botocore's pauses between its tries take no time, as all else that waits.
+    patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))
+    patch.setattr(wiring, "now", stage.clock.now)
+    patch.setattr(telesign, "LONGEST_SHARED_PAUSE_SECONDS", 0.02)
+    logger = Logger(service=f"faults-{names.table}", location=None, stream=world.log, level="INFO")
+    patch.setattr(telemetry, "logger", lambda: logger)
+    with _connections_closed(patch):
+        new_environment()
+        try:
+            yield world
+        finally:
+            new_environment()
+
+
+def new_environment() -> None:
+    """As Lambda begins one: nothing is cached, no connection is open."""
+    if fetcher.workers.cache_info().currsize:
+        fetcher.workers().shutdown()
+    for cached in CACHED:
+        cached.cache_clear()
+
+
+@contextlib.contextmanager
+def _connections_closed(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Those of downloads end with their threads, and Python warns of what it finds open."""
+    opened: list[downloads._Connection] = []
+
+    class Kept(downloads._Connection):
+        def connect(self) -> None:
+            super().connect()
+            opened.append(self)
+
+    patch.setattr(downloads, "_Connection", Kept)
+    yield
+    for connection in opened:
+        connection.close()
+
+
+@contextlib.contextmanager
+def impatience(*, on: bool) -> Iterator[None]:
+    """The clients wait for a moment where they wait for up to a minute in Lambda."""
+    with pytest.MonkeyPatch.context() as patch:
+        if on:
+            _be_impatient(patch)
+        yield
+
+
+def _be_impatient(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(telesign, "TIMEOUTS_SECONDS", (1, IMPATIENT_SECONDS))
+    patch.setattr(telesign, "LONGEST_ANSWER_SECONDS", IMPATIENT_SECONDS)
+    patch.setattr(downloads, "TIMEOUT_SECONDS", IMPATIENT_SECONDS)
+    patch.setattr(downloads, "GRACE_SECONDS", IMPATIENT_SECONDS)
+    patch.setattr(downloads, "SLOWEST", 2**40)
+    patient = wiring.aws_config
+    short = Config(read_timeout=IMPATIENT_SECONDS)
+    few = {"retries": {"mode": "standard", "total_max_attempts": 2}}
+    patch.setattr(wiring, "aws_config", lambda **options: patient(**{**few, **options}).merge(short))
+
+
+def _resources(stage: Stage) -> Names:
+    name = f"cell-{uuid.uuid4().hex[:12]}"
+    stage.clients["dynamodb"].create_table(TableName=name, **stage.table)
+    stage.clients["s3"].create_bucket(Bucket=name)
+    stage.clients["s3"].put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    queues = [_queue_with_dlq(stage, f"{name}-{kind}") for kind in ("fetch", "windows")]
+    (fetch, fetch_dlq), (windows, windows_dlq) = queues
+    return Names(
+        table=name,
+        bucket=name,
+        fetch_queue=fetch,
+        windows_queue=windows,
+        fetch_dlq=fetch_dlq,
+        windows_dlq=windows_dlq,
+    )
+
+
+def _queue_with_dlq(stage: Stage, name: str) -> tuple[str, str]:
+    sqs = stage.clients["sqs"]
+    dlq = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}-dlq"
+    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MOST_RECEIVES})
+    # A batch that Lambda works on is hidden for longer than any test runs.
+    attributes: Any = {"RedrivePolicy": redrive, "VisibilityTimeout": "600"}
+    return sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"], dlq
+
+
+def _record(message: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": {},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue",
+        "awsRegion": REGION,
+    }
