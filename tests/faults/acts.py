@@ -117,11 +117,10 @@ def _staying(cell: Cell, world: World) -> Act:
             break
     world.stage.clock.advance(DEADLINE_MINUTES + ROUND_MINUTES)
     world.deliver()
-    if cell.dependency in TICKS:
+    if cell.dependency in TICKS or unsettled(world):
         world.tick()
         world.deliver()
-    world.stage.clock.advance(1)
-    if cell.dependency in TICKS or unsettled(world):
+        world.stage.clock.advance(1)
         world.tick()  # whose gauges tell of what could not be mended
     reasons = sorted({reason for call in failed(world).values() for reason in reasons_of(call)})
     return _act(cell, world, reasons or _how(cell, world), done=False)

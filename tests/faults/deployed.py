@@ -51,21 +51,24 @@ def archive_everything(stage: Stage) -> list[str]:
     queue = deployment.queue(deployment.windows_queue_url)
     owe(windows, ledger=deployment.ledger, queue=queue, now=end)
     deadline = time.monotonic() + PATIENCE_SECONDS
+    functions = deployment.connection.client("lambda")
     while (left := [*owed(stage), *unmet(stage)]) and time.monotonic() < deadline:
-        tick(stage)
+        functions.invoke(FunctionName=deployment.lister_function, Payload=b'{"kind": "tick"}')
         time.sleep(1)
     return left
 
 
-def tick(stage: Stage) -> None:
-    functions = stage.deployment.connection.client("lambda")
-    functions.invoke(FunctionName=stage.deployment.lister_function, Payload=b'{"kind": "tick"}')
-
-
 def owed(stage: Stage) -> list[str]:
-    ids = [call.reference_id for call in stage.deployed.simulator.truth()]
-    known = stage.deployment.ledger.read_many(ids)
-    return [each for each in ids if each not in known or not known[each].settled]
+    """A call may get another file after it was settled: settled before that is not settled."""
+    truth = {call.reference_id: call.files for call in stage.deployed.simulator.truth()}
+    known = stage.deployment.ledger.read_many(truth)
+    return [
+        name
+        for name, files in truth.items()
+        if name not in known
+        or not known[name].settled
+        or not {file.file_name for file in files} <= known[name].files.keys()
+    ]
 
 
 def unmet(stage: Stage) -> list[str]:
