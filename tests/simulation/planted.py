@@ -65,7 +65,7 @@ def _short_bodies_accepted() -> Planted:
 
 
 def _another_key() -> Planted:
-    """Two files of one call take turns: the one lands where the other belongs."""
+    """An object that lies where nothing was served for."""
 
     def put(self: Archive, origin: Origin, download: Download) -> StoredObject | None:
         key = replace(origin, file_name=origin.file_name + "x").recording_key

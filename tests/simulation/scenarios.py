@@ -45,7 +45,8 @@ class Long:
 class DatedProvider(Provider):
     """Finds a window's calls among very many."""
 
-    def index(self) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._by_date = sorted((files[0].date, name) for name, files in self.calls.items())
 
     def dated(self, window: Window) -> Iterable[tuple[str, Sequence[ScriptedFile]]]:
@@ -76,10 +77,7 @@ def report(name: str) -> int:
     began = time.monotonic()
     long = SCENARIOS[name]()
     scenario = long.scenario
-    world = World(scenario)
-    world.provider.__class__ = DatedProvider
-    provider: Any = world.provider
-    provider.index()
+    world = World(scenario, provider=DatedProvider)
     settled_at = _settled_at(world)
     watch = Watch(world, closely=False)
     last_call = max(files[0].begins_at for files in scenario.calls.values())

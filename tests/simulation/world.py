@@ -1,25 +1,23 @@
 """The archive of one scenario, run in virtual time: real use cases, models of all that they work with."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from random import Random
-from typing import Any
 
 from call_archive.calls import Row
 from call_archive.listing import Listing, list_window
 from call_archive.messages import VisitMessage, WindowMessage
 from call_archive.telemetry import AT_ONCE
-from call_archive.telesign import Budget
 from call_archive.ticking import Ticking, recheck, tick
 from call_archive.visiting import Visiting, visit
-from call_archive.wiring import failures_told
 from tests.models.archive import Archive
 from tests.models.ledger import Ledger
 from tests.models.provider import Provider
-from tests.models.queue import Message, Queue
+from tests.models.queue import Queue
 from tests.models.steps import CrashError
+from tests.simulation.lambdas import Function, Poller
 from tests.simulation.line import Invocation, Line
 from tests.simulation.scenario import DAY, SECRETS, START, Scenario
 from tests.simulation.schedule import Schedule
@@ -36,92 +34,14 @@ LOSSES = ("recording_failed", "transcript_failed")
 POISON = f"unexpected, of https://recordings.example/?Signature={SECRETS[0]} with {SECRETS[1]}"
 
 
-class Function:
-    """Runs invocations; each of its execution environments spaces its own requests out."""
-
-    def __init__(self, world: "World", name: str, *, share: float, slots: int) -> None:
-        self.world, self.name = world, name
-        self.free = [
-            Budget(share, now=lambda: world.schedule.seconds, sleep=world.schedule.wait) for _ in range(slots)
-        ]
-
-    def begin(self) -> Invocation:
-        world = self.world
-        world.invocations += 1
-        budget = self.free.pop() if self.free else Budget(1, now=lambda: 0.0, sleep=lambda _: None)
-        ends = world.schedule.seconds + world.scenario.settings.timeout_seconds
-        return Invocation(name=f"{self.name} {world.invocations}", ends=ends, budget=budget)
-
-    def end(self, invocation: Invocation) -> None:
-        world = self.world
-        world.longest = max(
-            world.longest, world.schedule.seconds - invocation.ends + world.scenario.settings.timeout_seconds
-        )
-        self.free.append(invocation.budget)
-        if invocation.dead:
-            world.events["crash"] += 1
-        else:
-            world.losses_told.update(invocation.untold)
-
-
-class Poller:
-    """Lambda's side of a queue: batches to a function, as many at once as it may run."""
-
-    def __init__(
-        self, function: Function, queue: Queue, handle: Callable[[str, Invocation], None], *, batch: int
-    ) -> None:
-        self._function, self._queue, self._handle, self._batch = function, queue, handle, batch
-        self._schedule, self._random = function.world.schedule, function.world.random
-        self._wakes_at: float | None = None
-
-    def wake(self, _: Sequence[Any] = ()) -> None:
-        """Looks again when the next message can be received."""
-        visible_at = self._queue.next_at()
-        if visible_at is None or not self._function.free:
-            return
-        seconds = max((visible_at - START).total_seconds(), self._schedule.seconds)
-        if self._wakes_at is None or seconds < self._wakes_at:
-            self._wakes_at = seconds
-            self._schedule.begin(seconds, self._receive)
-
-    def _receive(self) -> None:
-        if self._wakes_at is not None and self._wakes_at <= self._schedule.seconds:
-            self._wakes_at = None
-        while self._function.free and (messages := self._queue.receive(self._random.randint(1, self._batch))):
-            invocation = self._function.begin()
-            open_tasks = set(range(len(messages)))
-            done: list[Message] = []
-            for number, message in enumerate(messages):
-                task = partial(self._work, invocation, message, number, open_tasks, done)
-                self._schedule.begin(self._schedule.seconds + 0.001 * self._random.random(), task)
-        self.wake()
-
-    def _work(
-        self, invocation: Invocation, message: Message, number: int, open_tasks: set[int], done: list[Message]
-    ) -> None:
-        world = self._function.world
-        self._schedule.own(invocation)
-        try:
-            with failures_told(str(message.number), tell=world.tell):
-                self._handle(message.body, invocation)
-        except CrashError:
-            pass
-        except Exception as error:  # noqa: BLE001 - as the real handler: it fails its message alone
-            world.note(f"  {invocation.name}: message failed, {type(error).__name__}")
-        else:
-            done.append(message)
-        self._schedule.own(None)
-        open_tasks.discard(number)
-        if not open_tasks:
-            if not invocation.dead:
-                for each in done:
-                    self._queue.delete(each)
-            self._function.end(invocation)
-            self.wake()
-
-
 class World:
-    def __init__(self, scenario: Scenario, *, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        trace: Callable[[str], None] | None = None,
+        provider: type[Provider] = Provider,
+    ) -> None:
         self.scenario = scenario
         self.random = Random(f"world {scenario.seed}")
         self.schedule = Schedule(START)
@@ -138,7 +58,7 @@ class World:
         )
         if trace is not None:
             self.line.trace = self.note
-        self._build()
+        self._build(provider)
 
     def run(self, until: float | None = None) -> None:
         self.schedule.run(self.scenario.ends if until is None else until)
@@ -162,11 +82,11 @@ class World:
             name = owner.name if isinstance(owner, Invocation) else ""
             self._trace(f"{self.clock():%d %H:%M:%S.%f} {name}{text}")
 
-    def _build(self) -> None:
+    def _build(self, provider: type[Provider]) -> None:
         scenario, settings, clock = self.scenario, self.scenario.settings, self.clock
         self.ledger = Ledger(clock, self.line, lag=self._lag)
         self.archive = Archive(clock, self.line)
-        self.provider = Provider(
+        self.provider = provider(
             scenario.calls,
             clock,
             self.line,
