@@ -4,10 +4,12 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from click import echo
@@ -54,45 +56,42 @@ def _replay(seed: int, *, verbose: bool) -> int:
 
 def _run(seeds: range, jobs: int, *, as_json: bool) -> int:
     began = shown = time.monotonic()
-    broken: list[Outcome] = []
-    faults: Counter[str] = Counter()
-    events: Counter[str] = Counter()
-    days, steps, done = 0.0, 0, 0
-    with multiprocessing.Pool(jobs) as pool:
-        for outcome in pool.imap_unordered(run_seed, seeds, chunksize=4):
-            done += 1
-            faults += outcome.faults
-            events += outcome.events
-            days, steps = days + outcome.virtual_days, steps + outcome.steps
-            if outcome.violations:
-                broken.append(outcome)
+    outcomes: list[Outcome] = []
+    workers = multiprocessing.Pool(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    with workers as pool, suppress(KeyboardInterrupt):  # then told of those that are done
+        for outcome in pool.imap_unordered(run_seed, seeds):
+            outcomes.append(outcome)
             if not as_json and time.monotonic() - shown > PROGRESS_SECONDS:
                 shown = time.monotonic()
-                echo(
-                    f"{done} of {len(seeds)} seeds, {len(broken)} broken, {done / (shown - began):.1f} a second"
+                rate, broken = (
+                    len(outcomes) / (shown - began),
+                    sum(bool(each.violations) for each in outcomes),
                 )
+                echo(f"{len(outcomes)} of {len(seeds)} seeds, {broken} broken, {rate:.1f} a second")
     seconds = time.monotonic() - began
+    faults = sum((each.faults for each in outcomes), Counter[str]())
+    events = sum((each.events for each in outcomes), Counter[str]())
     summary: dict[str, Any] = {
-        "seeds": len(seeds),
+        "seeds": len(outcomes),
         "first": seeds.start,
         "seconds": round(seconds, 1),
-        "seeds_per_second": round(done / seconds, 2),
-        "virtual_days": round(days),
-        "steps": steps,
-        "faults": dict(faults.most_common()),
-        "events": dict(events.most_common()),
-        "broken": {each.seed: [str(violation) for violation in each.violations] for each in broken},
+        "seeds_per_second": round(len(outcomes) / seconds, 2),
+        "virtual_days": round(sum(each.virtual_days for each in outcomes)),
+        "steps": sum(each.steps for each in outcomes),
+        "faults_injected": faults.total(),
     }
     if as_json:
-        echo(json.dumps(summary, indent=2))
-        return 1 if broken else 0
+        broken_seeds = {
+            each.seed: [str(violation) for violation in each.violations]
+            for each in outcomes
+            if each.violations
+        }
+        echo(json.dumps({**summary, "faults": faults, "events": events, "broken": broken_seeds}, indent=2))
+        return 1 if broken_seeds else 0
     _print_counts("faults", faults)
     _print_counts("events", events)
-    echo(
-        f"{done} seeds in {seconds:.0f} s ({done / seconds:.1f} a second): {days:.0f} virtual days, "
-        f"{steps} steps, {faults.total()} faults"
-    )
-    return _verdict(broken)
+    echo(", ".join(f"{name} {number}" for name, number in summary.items()))
+    return _verdict(outcomes)
 
 
 def _print_counts(what: str, counts: Counter[str]) -> None:
