@@ -40,7 +40,7 @@ NOTICED = {"killed", "timeout", "segfault"}
 CONFIG = f"""
 [tool.pytest.ini_options]
 testpaths = ["tests"]
-addopts = ["--assert=plain", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:timeout"]
+addopts = ["--assert=plain", "-p", "no:cacheprovider"]
 filterwarnings = ["error"]
 
 [tool.mutmut]
@@ -49,7 +49,7 @@ only_mutate = {[f"src/call_archive/{module}.py" for module in MODULES]}
 also_copy = ["infra"]
 pytest_add_cli_args_test_selection = ["tests/unit"]
 pytest_add_cli_args = ["-p", "tests.mutation.quick"]
-timeout_multiplier = 5.0
+timeout_multiplier = 10.0
 track_dependencies = false
 use_git_change_detection = false
 """
@@ -127,16 +127,18 @@ def report(found: list[Result], reasons: dict[Change, str]) -> bool:
     noticed = Counter(result.module for result in found if result.change is None)
     for module in MODULES:
         click.echo(f"{module:12} {noticed[module]:5} of {totals[module]:5} noticed")
-    unnoticed = {result.change: result.status for result in found if result.change is not None}
-    for change in sorted(unnoticed.keys() - reasons.keys(), key=lambda change: change.function):
-        click.echo(
-            f"\n{change.function}: {unnoticed[change]}, and survivors.toml gives no reason\n{change.lines}"
-        )
-    for change in sorted(reasons.keys() - unnoticed.keys(), key=lambda change: change.function):
-        click.echo(f"\n{change.function}: in survivors.toml, but it is noticed or gone\n{change.lines}")
+    unnoticed = {result.change for result in found if result.change is not None}
+    for title, changes in (
+        ("Noticed by no test, and survivors.toml gives no reason:", unnoticed - reasons.keys()),
+        ("In survivors.toml, but noticed or gone:", reasons.keys() - unnoticed),
+    ):
+        if changes:
+            click.echo(f"\n{title}")
+        for change in sorted(changes, key=lambda change: change.function):
+            click.echo(f"\n[[survivor]]\nfunction = \"{change.function}\"\nchange = '''\n{change.lines}\n'''")
     percent = 100 * noticed.total() / max(1, totals.total())
     click.echo(f"\n{noticed.total()} of {totals.total()} changes noticed ({percent:.1f} %)")
-    return percent >= FEWEST_NOTICED and unnoticed.keys() == reasons.keys()
+    return percent >= FEWEST_NOTICED and unnoticed == reasons.keys()
 
 
 @click.command()
@@ -145,7 +147,7 @@ def main(children: int) -> None:
     """Tries every change, and prints which ones no test notices."""
     prepare()
     mutmut = Path(sys.executable).with_name("mutmut")
-    environment = os.environ | {"PYTHONHASHSEED": "0"}  # the order of its tests
+    environment = os.environ | {"PYTHONHASHSEED": "0", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     subprocess.run(
         [mutmut, "run", "--max-children", str(children)], cwd=WORKSPACE, env=environment, check=True
     )
