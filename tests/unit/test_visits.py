@@ -497,6 +497,36 @@ def test_a_visit_that_changed_something_is_not_quiet() -> None:
     assert visited(call, a_row(), recordings={"a.wav": a_stored_object()}).quiet_visits == 0
 
 
+def test_a_visit_that_archived_a_transcript_is_not_quiet() -> None:
+    call = replace(a_call(a=an_archived_file(PENDING)), quiet_visits=3)
+    assert visited(call, a_row(), transcripts={"a.wav": a_stored_object()}).quiet_visits == 0
+
+
+def test_a_visit_that_settled_an_unnamed_part_is_not_quiet() -> None:
+    call = replace(a_call(), unnamed=a_file(), quiet_visits=3)
+    assert visited(call, an_unnamed_row(status="deleted")).quiet_visits == 0
+
+
+def test_an_archived_file_forgets_its_trouble() -> None:
+    file = file_after(
+        a_file(reason=str(UNFIT), unfit_bodies=3), a_row(), recordings={"a.wav": a_stored_object()}
+    )
+    assert (file.reason, file.unfit_bodies) == (None, 0)
+
+
+@pytest.mark.parametrize(("told", "noted"), [(at(days=-1), at(days=-1)), (None, at(minutes=-5))])
+def test_an_unnamed_part_is_of_its_rows_date_or_its_calls(told: datetime | None, noted: datetime) -> None:
+    unnamed = visited(a_call(), an_unnamed_row(recorded_at=told)).unnamed
+    assert unnamed is not None
+    assert unnamed.recorded_at == noted
+
+
+def test_a_file_without_a_name_is_not_available_yet() -> None:
+    unnamed = visited(a_call(), an_unnamed_row(status="available")).unnamed
+    assert unnamed is not None
+    assert unnamed.available_at is None
+
+
 def test_the_last_error_is_kept_until_a_visit_has_none() -> None:
     failed = visited(a_call(a=a_file()), trouble=NOW_AND_THEN)
     assert (failed.last_error, visited(failed, a_row()).last_error) == (str(NOW_AND_THEN), None)
