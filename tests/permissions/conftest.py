@@ -41,6 +41,12 @@ def clock() -> HeldClock:
 
 
 @pytest.fixture(scope="session")
+def passing_time(clock: HeldClock) -> None:
+    """From the first test that lets the archive run by itself: its own clock does not stand still."""
+    clock.release()
+
+
+@pytest.fixture(scope="session")
 def simulator(clock: HeldClock) -> Iterator[SimulatedTelesign]:
     options = Options(calls=CALLS, seed=5, history_hours=1, empty_is_404=True, history_end=clock(), now=clock)
     with SimulatedTelesign(options) as simulator:

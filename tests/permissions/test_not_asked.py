@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def not_asked(stack: EnforcedStack) -> Iterator[EnforcedStack]:
+def not_asked(stack: EnforcedStack, passing_time: None) -> Iterator[EnforcedStack]:
     """All of these permissions taken away at once, and the queues read as they are on AWS."""
+    del passing_time
     with stack.denied(*map(Permission.named, NOT_ASKED_HERE)):
         stack.run_by_itself(running=True)
         yield stack

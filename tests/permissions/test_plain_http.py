@@ -5,44 +5,27 @@ MiniStack takes a proxy's word for how a request came: these requests say that t
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
+
+from tests.permissions.users import User
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.permissions.enforced_stack import EnforcedStack
 
-USER = "allowed-everything"
 EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
 @pytest.fixture(scope="module")
-def client(stack: EnforcedStack) -> Callable[[str], Any]:
-    """Clients of a user, for MiniStack refuses its root nothing."""
-    iam, at = stack.client("iam"), stack.deployment.connection
-    iam.create_user(UserName=USER)
-    document = json.dumps({"Version": "2012-10-17", "Statement": [EVERYTHING]})
-    iam.put_user_policy(UserName=USER, PolicyName=USER, PolicyDocument=document)
-    key = iam.create_access_key(UserName=USER)["AccessKey"]
-
-    def client_of(service: str) -> Any:
-        untyped: Any = boto3
-        return untyped.client(
-            service,
-            endpoint_url=at.endpoint_url,
-            verify=at.ca_bundle,
-            region_name=at.region,
-            aws_access_key_id=key["AccessKeyId"],
-            aws_secret_access_key=key["SecretAccessKey"],
-        )
-
-    return client_of
+def anyone(stack: EnforcedStack) -> User:
+    user = User.create(stack, "allowed-everything")
+    user.allow([EVERYTHING])
+    return user
 
 
 def refusal(ask: Callable[[], object]) -> str:
@@ -63,31 +46,29 @@ def both_ways(client: Any, ask: Callable[[], object]) -> tuple[str, str]:
     return over_tls, refusal(ask)
 
 
-def test_the_archive_answers_nobody_over_plain_http(
-    stack: EnforcedStack, client: Callable[[str], Any]
-) -> None:
-    s3, bucket = client("s3"), stack.deployment.bucket
+def test_the_archive_answers_nobody_over_plain_http(stack: EnforcedStack, anyone: User) -> None:
+    s3, bucket = anyone.client("s3"), stack.deployment.bucket
     assert both_ways(s3, lambda: s3.list_objects_v2(Bucket=bucket)) == ("", "AccessDenied")
 
 
-def test_no_object_is_given_over_plain_http(stack: EnforcedStack, client: Callable[[str], Any]) -> None:
-    s3, key = client("s3"), "recordings/not-there"
+def test_no_object_is_given_over_plain_http(stack: EnforcedStack, anyone: User) -> None:
+    s3, key = anyone.client("s3"), "recordings/not-there"
     asked = both_ways(s3, lambda: s3.get_object(Bucket=stack.deployment.bucket, Key=key))
     assert asked == ("NoSuchKey", "AccessDenied")
 
 
-def test_no_queue_answers_over_plain_http(stack: EnforcedStack, client: Callable[[str], Any]) -> None:
+def test_no_queue_answers_over_plain_http(stack: EnforcedStack, anyone: User) -> None:
     urls = stack.client("sqs").list_queues()["QueueUrls"]
     asked = set()
     for url in urls:
-        sqs = client("sqs")
+        sqs = anyone.client("sqs")
         asked.add(both_ways(sqs, partial(sqs.get_queue_attributes, QueueUrl=url)))
     assert len(urls) == 7
     assert asked == {("", "AccessDenied")}
 
 
-def test_no_alarm_is_published_over_plain_http(stack: EnforcedStack, client: Callable[[str], Any]) -> None:
-    sns = client("sns")
+def test_no_alarm_is_published_over_plain_http(stack: EnforcedStack, anyone: User) -> None:
+    sns = anyone.client("sns")
     (topic,) = stack.client("sns").list_topics()["Topics"]
     asked = both_ways(sns, lambda: sns.publish(TopicArn=topic["TopicArn"], Message="probe"))
     assert asked == ("", "AuthorizationError")

@@ -38,12 +38,12 @@ class Archived:
 
 
 @pytest.fixture(scope="module")
-def archived(stack: EnforcedStack) -> Archived:
+def archived(stack: EnforcedStack, passing_time: None) -> Archived:
+    del passing_time
     stored_before = stack.noted()
     version = stack.store(stored_before)
     begun_at = time.time_ns() // 1_000_000
     stack.owe([call.files[0] for call in stack.simulator.truth()])
-    stack.clock.release()
     stack.run_by_itself(running=True)
     truth = watch_until_settled(stack.deployment, stack.simulator, Progress())
     stack.run_by_itself(running=False)
