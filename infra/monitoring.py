@@ -76,6 +76,12 @@ class Monitoring(Construct):
             periods=3,
             description=f"The {name.lower()} was refused to run for 15 minutes; look at the account's concurrency.",
         )
+        self._alarm(
+            f"{name}Messages",
+            self._count("MessagesFailed", name.lower()),
+            threshold=0,
+            description=f"A message met an unexpected error; message_failed in the {name.lower()}'s log names it.",
+        )
 
     def dead_letters(self, name: str, queue: sqs.IQueue) -> None:
         self._alarm(

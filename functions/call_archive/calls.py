@@ -77,6 +77,14 @@ class RecordingFile:
         return self.status is not FileStatus.RECORDING and not transcript_pending
 
     @property
+    def pending_reasons(self) -> list[str]:
+        """Why what is owed of it is not archived yet."""
+        recording = self.reason if self.status is FileStatus.RECORDING else None
+        pending = self.transcript is not None and self.transcript.status is TranscriptStatus.PENDING
+        transcript = self.transcript.reason if self.transcript is not None and pending else None
+        return [reason for reason in (recording, transcript) if reason]
+
+    @property
     def failed(self) -> bool:
         transcript_failed = self.transcript is not None and self.transcript.status is TranscriptStatus.FAILED
         return self.status is FileStatus.FAILED or transcript_failed

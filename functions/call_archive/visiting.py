@@ -184,7 +184,7 @@ def _tell_changes(before: Call, after: Call, tell: Tell) -> None:
             reference_id=after.reference_id,
             visit=after.visits,
             due_at=after.due_at.isoformat(),
-            reason=next((part.reason for part in after.parts if part.reason), None),
+            reason=next((reason for part in after.parts for reason in part.pending_reasons), None),
         )
 
 

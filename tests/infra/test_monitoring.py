@@ -45,6 +45,15 @@ def test_each_loss_the_functions_can_see_raises_an_alarm(
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
 
 
+@pytest.mark.parametrize("service", ["lister", "fetcher"])
+def test_a_message_that_fails_raises_an_alarm_long_before_it_is_dead(
+    resources: Resources, service: str
+) -> None:
+    found = alarms(resources, MetricName="MessagesFailed")
+    (alarm,) = (each for each in found if each["Dimensions"] == [{"Name": "service", "Value": service}])
+    assert (alarm["Threshold"], alarm["Period"] * alarm["EvaluationPeriods"]) == (0, 300)
+
+
 def test_a_lister_that_does_not_run_raises_an_alarm_within_15_minutes(resources: Resources) -> None:
     (alarm,) = alarms(resources, TreatMissingData="breaching")
     assert alarm["MetricName"] == "ListingLag"

@@ -214,7 +214,7 @@ def test_the_operators_guide_tells_of_every_alarm() -> None:
 
     assert told == {
         *re.findall(r'_alarm\(\s*"(\w+)"', source),
-        *(f"{function}{kind}" for function in functions for kind in ("Errors", "Throttles")),
+        *(f"{function}{kind}" for function in functions for kind in ("Errors", "Throttles", "Messages")),
         *re.findall(r'watch\.dead_letters\("(\w+)"', stack),
         *("Consumer-NAME-Dlq", "Consumer-NAME-Waiting"),
     }

@@ -460,6 +460,14 @@ def test_the_transcript_is_kept_as_the_provider_gave_it() -> None:
     assert world.archive.objects[origin.transcript_key].sha256 == hashlib.sha256(document).hexdigest()
 
 
+def test_a_visit_that_waits_for_a_transcript_alone_tells_why() -> None:
+    world = a_world(SLOW)
+    world.visit(FIRST)
+    assert [told["reason"] for told in world.told_of("call_pending")] == [
+        "the provider is still transcribing it"
+    ]
+
+
 def test_no_link_is_ever_told() -> None:
     world = a_world(SLOW)
     world.run(at(hours=5))
