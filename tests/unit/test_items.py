@@ -174,5 +174,9 @@ def test_a_file_without_unfit_bodies_holds_no_count_of_them() -> None:
     assert "unfit_bodies" not in item["files"]["a.wav"]
 
 
+def test_a_file_that_holds_no_count_of_unfit_bodies_had_none() -> None:
+    assert call_from_item(call_to_item(a_call(a=a_file()))).files["a.wav"].unfit_bodies == 0
+
+
 def test_a_moment_is_cut_to_its_second() -> None:
     assert from_sortable(to_sortable(at(milliseconds=999))) == NOW

@@ -1,5 +1,6 @@
 """What is read out of the provider's JSON, whatever it holds."""
 
+import time
 from typing import Any
 
 import pytest
@@ -207,3 +208,18 @@ def test_a_call_in_progress_keeps_its_row_without_a_name() -> None:
 
 def test_half_a_surrogate_pair_becomes_text_that_the_ledger_can_hold() -> None:
     assert names(an_entry(file_name="\ud800.wav")) == [r"\ud800.wav"]
+
+
+def test_files_of_other_names_keep_them_whatever_their_dates() -> None:
+    assert names(an_entry(), an_entry(file_name="b.wav", date="2026-03-01T13:00:00")) == ["a.wav", "b.wav"]
+
+
+def test_a_date_without_a_zone_is_utc_wherever_this_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        ((row,), _) = _page({"call_recordings": [an_entry()]})
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert row.recorded_at == NOW
