@@ -49,7 +49,7 @@ only_mutate = {[f"src/call_archive/{module}.py" for module in MODULES]}
 also_copy = ["infra"]
 pytest_add_cli_args_test_selection = ["tests/unit"]
 pytest_add_cli_args = ["-p", "tests.mutation.quick"]
-timeout_multiplier = 10.0
+timeout_multiplier = 5.0
 track_dependencies = false
 use_git_change_detection = false
 """
