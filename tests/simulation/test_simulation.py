@@ -5,7 +5,7 @@ import pytest
 from tests.simulation.planted import BUGS, first_caught
 from tests.simulation.running import run_seed
 
-SEEDS = range(40)
+SEEDS = range(30)
 EACH = 10
 
 
