@@ -15,6 +15,12 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = 86_400.0
 SECRETS = ("CANARY-SIGNATURE-c3Fz", "CANARY-API-KEY-Zk9+/==", "CANARY-TRANSCRIPT-of-a-call")
 MOST_SKEW_SECONDS = 300
+SELDOM_ASKED = frozenset(
+    {
+        *("stale token", "expired link", "host timeout", "short body", "html body"),
+        *("bucket error", "bucket answer lost", "own object met"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,22 +120,26 @@ def _settings(random: Random, days: int) -> Settings:
 
 def _trouble(random: Random, days: int, settings: Settings) -> Trouble:
     """Each kind of fault comes or does not in a run, seldom or often: rare meetings need that."""
-    rates = {
-        kind: 10 ** random.uniform(-3, -0.7) * (0.2 if "crash" in kind or kind == "slow" else 1)
-        for kind in KINDS
-        if random.random() < 0.4
-    }
+    rates = {kind: _rate(random, kind) for kind in KINDS if random.random() < 0.4}
     until = days * DAY
     outages = []
     for _ in range(random.choice([0, 0, 1, 1, 2, 3])):
         begins = random.uniform(0, until)
         # Longer than anything may be given up for, and shorter than an outage may be.
         longest = min(until - begins, settings.policy.retry_deadline.total_seconds() * 1.2)
-        length = longest * 10 ** random.uniform(-2.5, 0)
+        length = longest * 10 ** random.uniform(-1.7, 0)
         outages.append(Outage(kind=random.choice(list(OUTAGES)), begins=begins, ends=begins + length))
     if random.random() < 0.05:
         rates, outages = {}, []
     return Trouble(until=until, rates=rates, outages=tuple(outages))
+
+
+def _rate(random: Random, kind: str) -> float:
+    """Of its steps: there are few downloads, so what befalls those comes often when it comes."""
+    if kind in SELDOM_ASKED:
+        return float(10 ** random.uniform(-2, -0.3))
+    rate = float(10 ** random.uniform(-3, -0.7))
+    return rate / 5 if "crash" in kind or kind == "slow" else rate
 
 
 def _rest(calls: Mapping[str, list[ScriptedFile]], trouble: Trouble, settings: Settings) -> float:
