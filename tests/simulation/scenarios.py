@@ -63,14 +63,20 @@ def backfill(calls: int = 100_000) -> Long:
     )
 
 
-def outage(calls: int = 20_000) -> Long:
-    """Six days of calls; the provider is away for the second, the third and the fourth."""
-    away = Outage(kind="provider", begins=DAY, ends=4 * DAY)
-    trouble = Trouble(until=4 * DAY, outages=(away,))
-    return Long(scenario=_scenario(calls, START, START + timedelta(days=6), trouble), trouble_ends=4 * DAY)
+def outage(days: int, calls: int = 20_000) -> Long:
+    """Calls each day; after the first the provider is away for some, which may be longer than any deadline."""
+    ends = (1 + days) * DAY
+    away = Outage(kind="provider", begins=DAY, ends=ends)
+    trouble = Trouble(until=ends, outages=(away,))
+    last = START + timedelta(days=days + 3)
+    return Long(scenario=_scenario(calls, START, last, trouble), trouble_ends=ends)
 
 
-SCENARIOS: dict[str, Callable[[], Long]] = {"backfill-100k": backfill, "outage-3-days": outage}
+SCENARIOS: dict[str, Callable[[], Long]] = {
+    "backfill-100k": backfill,
+    "outage-3-days": lambda: outage(3),
+    "outage-8-days": lambda: outage(8),
+}
 
 
 def report(name: str) -> int:
