@@ -1,6 +1,6 @@
 """Bugs planted on purpose, one for each invariant at least: a simulation that cannot see them proves nothing."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -23,7 +23,6 @@ from tests.models.archive import Archive
 from tests.models.provider import Body, Provider
 from tests.simulation.running import Outcome, run_seed
 
-MOST_SEEDS = 40
 Planted = AbstractContextManager[object]
 
 
@@ -34,6 +33,7 @@ class Bug:
     plant: Callable[[], Planted]
     rates: Mapping[str, float] = field(default_factory=dict)
     """Of faults without which it does not show."""
+    seeds: range = range(40)
 
 
 def _not_swept() -> Planted:
@@ -178,6 +178,11 @@ def _outage_is_failure() -> Planted:
     return patch.object(visiting, "after_visit", impatient)
 
 
+def _one_deadline() -> Planted:
+    """An outage is waited for no longer than an answer."""
+    return patch.object(Policy, "outage_deadline", property(lambda policy: policy.retry_deadline))
+
+
 def _untold() -> Planted:
     return patch.object(visiting, "_tell_losses", lambda *_: None)
 
@@ -228,6 +233,12 @@ BUGS = {
     ),
     "uploads left": Bug(invariant="I11", what="an upload is begun and not ended", plant=_uploads_left),
     "impatience": Bug(invariant="I12", what="an outage ends calls as failed", plant=_outage_is_failure),
+    "one deadline": Bug(
+        invariant="I12",
+        what="an outage longer than the deadline ends calls",
+        plant=_one_deadline,
+        seeds=range(200),
+    ),
     "no window sweep": Bug(invariant="I12", what="a window whose message is lost stays", plant=_not_swept),
     "untold": Bug(invariant="I13", what="losses are not told", plant=_untold),
     "told after": Bug(
@@ -239,9 +250,9 @@ BUGS = {
 }
 
 
-def first_caught(bug: Bug, *, seeds: Sequence[int] = range(MOST_SEEDS)) -> Outcome | None:
+def first_caught(bug: Bug) -> Outcome | None:
     """The first seed that sees the bug for what it is, and nothing without it."""
-    for seed in seeds:
+    for seed in bug.seeds:
         with bug.plant():
             outcome = run_seed(seed, rates=bug.rates)
         caught = any(each.invariant == bug.invariant for each in outcome.violations)
@@ -255,6 +266,6 @@ def report() -> int:
     for name, bug in BUGS.items():
         caught = first_caught(bug)
         missed += caught is None
-        seed = f"seed {caught.seed}" if caught else f"NOT CAUGHT by {MOST_SEEDS} seeds"
+        seed = f"seed {caught.seed}" if caught else f"NOT CAUGHT by {len(bug.seeds)} seeds"
         echo(f"{bug.invariant:4} {name:20} {seed:10} {bug.what}")
     return 1 if missed else 0

@@ -63,7 +63,7 @@ def backfill(calls: int = 100_000) -> Long:
     )
 
 
-def outage(days: int, calls: int = 20_000) -> Long:
+def outage(days: int, calls: int = 5_000) -> Long:
     """Calls each day; after the first the provider is away for some, which may be longer than any deadline."""
     ends = (1 + days) * DAY
     away = Outage(kind="provider", begins=DAY, ends=ends)
