@@ -237,7 +237,6 @@ BUGS = {
         invariant="I12",
         what="an outage longer than the deadline ends calls",
         plant=_one_deadline,
-        seeds=range(200),
     ),
     "no window sweep": Bug(invariant="I12", what="a window whose message is lost stays", plant=_not_swept),
     "untold": Bug(invariant="I13", what="losses are not told", plant=_untold),

@@ -15,6 +15,7 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = 86_400.0
 SECRETS = ("CANARY-SIGNATURE-c3Fz", "CANARY-API-KEY-Zk9+/==", "CANARY-TRANSCRIPT-of-a-call")
 MOST_SKEW_SECONDS = 300
+LASTING = ("provider", "api", "credentials", "recording host", "bucket")
 SELDOM_ASKED = frozenset(
     {
         *("stale token", "expired link", "host timeout", "short body", "html body"),
@@ -125,12 +126,16 @@ def _trouble(random: Random, days: int, settings: Settings) -> Trouble:
     outages = []
     for _ in range(random.choice([0, 0, 1, 1, 2, 3])):
         begins = random.uniform(0, until)
-        # Longer than anything may be given up for, and shorter than an outage may be.
-        longest = min(until - begins, settings.policy.retry_deadline.total_seconds() * 1.2)
+        longest = min(until - begins, settings.policy.retry_deadline.total_seconds())
         length = longest * 10 ** random.uniform(-1.7, 0)
         outages.append(Outage(kind=random.choice(list(OUTAGES)), begins=begins, ends=begins + length))
     if random.random() < 0.05:
         rates, outages = {}, []
+    deadline = settings.policy.retry_deadline.total_seconds()
+    if random.random() < 0.15 and deadline <= 2 * DAY:  # one that outlasts the patience with an answer
+        begins, length = random.uniform(0, until), deadline * random.uniform(1.1, 2.2)
+        outages.append(Outage(kind=random.choice(LASTING), begins=begins, ends=begins + length))
+        until = max(until, begins + length)
     return Trouble(until=until, rates=rates, outages=tuple(outages))
 
 
