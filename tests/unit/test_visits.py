@@ -125,7 +125,6 @@ def test_a_file_that_is_not_archived_by_its_deadline_is_given_up(what: Seen) -> 
     [
         seen(trouble=NOW_AND_THEN, now=at(days=27)),
         seen(a_row(), recordings={"a.wav": EXPIRED}, now=at(days=27)),
-        seen(a_row(), recordings={"a.wav": a_stored_object()}, trouble=None, now=at(days=27)),
     ],
 )
 def test_an_outage_of_weeks_is_no_reason_to_give_up(what: Seen) -> None:
