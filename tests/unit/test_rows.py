@@ -70,14 +70,24 @@ def test_a_longer_reference_id_is_unreadable() -> None:
     [
         ("a", "a"),
         ("x" * LONGEST_NAME, "x" * LONGEST_NAME),
-        ("x" * (LONGEST_NAME + 1), None),
         ("", None),
         (7, None),
     ],
 )
-def test_a_name_is_text_of_a_bounded_length(name: object, read: str | None) -> None:
+def test_a_name_is_text_or_none(name: object, read: str | None) -> None:
     ((row,), _) = _page({"call_recordings": [an_entry(file_name=name)]})
     assert row.file_name == read
+
+
+def test_a_long_name_is_cut_to_a_bounded_length_of_its_own() -> None:
+    names = ["x" * (LONGEST_NAME + 1), "x" * (LONGEST_NAME + 2)]
+    read = [
+        row.file_name or ""
+        for name in names
+        for row in _page({"call_recordings": [an_entry(file_name=name)]})[0]
+    ]
+    assert [len(name) for name in read] == [LONGEST_NAME] * 2
+    assert read[0] != read[1]
 
 
 @pytest.mark.parametrize("url", ["", None, 7, [], {}])
