@@ -92,12 +92,13 @@ def _after_recording(
     if row is not None and row.status == DELETED:
         reason = "deleted at the provider before it was archived"
         return replace(file, status=FileStatus.DELETED_AT_SOURCE, reason=reason)
-    if isinstance(outcome, UnfitBodyError):
+    unfit = isinstance(outcome, UnfitBodyError)
+    if unfit:
         file = replace(file, unfit_bodies=file.unfit_bodies + 1)
     reason = str(outcome) if outcome is not None else _why_not_yet(row, seen)
-    if isinstance(outcome, PermanentError) or file.unfit_bodies >= MOST_UNFIT_BODIES:
+    if isinstance(outcome, PermanentError) or (unfit and file.unfit_bodies >= MOST_UNFIT_BODIES):
         return replace(file, status=FileStatus.FAILED, reason=reason)
-    answered = seen.trouble is None and (outcome is None or isinstance(outcome, UnfitBodyError))
+    answered = seen.trouble is None and outcome is None  # what is served and unfit has a limit of its own
     deadline = policy.retry_deadline if answered else policy.outage_deadline
     if given_up or seen.now - file.first_seen_at >= deadline:
         return replace(file, status=FileStatus.FAILED, reason=f"given up: {reason}")

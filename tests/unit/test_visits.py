@@ -110,7 +110,6 @@ def test_what_a_visit_sees_decides_what_becomes_of_a_file(
         seen(a_row(status="recording"), now=at(days=7)),
         seen(a_row(status="lost"), now=at(days=7)),
         seen(a_row(url=None), now=at(days=7)),
-        seen(a_row(), recordings={"a.wav": UNFIT}, now=at(days=7)),
         seen(trouble=NOW_AND_THEN, now=at(days=28)),
         seen(a_row(), recordings={"a.wav": EXPIRED}, now=at(days=28)),
     ],
@@ -125,10 +124,16 @@ def test_a_file_that_is_not_archived_by_its_deadline_is_given_up(what: Seen) -> 
     [
         seen(trouble=NOW_AND_THEN, now=at(days=27)),
         seen(a_row(), recordings={"a.wav": EXPIRED}, now=at(days=27)),
+        seen(a_row(), recordings={"a.wav": UNFIT}, now=at(days=27)),
     ],
 )
 def test_an_outage_of_weeks_is_no_reason_to_give_up(what: Seen) -> None:
     assert after_visit(a_call(a=a_file()), what, POLICY).files["a.wav"].status is not FAILED
+
+
+def test_trouble_after_unfit_bodies_ends_nothing() -> None:
+    file = a_file(unfit_bodies=5)
+    assert file_after(file, a_row(), recordings={"a.wav": EXPIRED}).status is not FAILED
 
 
 def test_a_file_is_not_given_up_a_second_before_seven_days() -> None:
