@@ -50,8 +50,10 @@ class Scenario:
     truth: tuple[Served, ...]
     trouble: Trouble
     poison: frozenset[str]
+    calm: float
+    """Seconds from the start. Nothing goes wrong any more, the provider's story is told, and a recheck has seen it."""
     ends: float
-    """Seconds from the start. By then everything must have come to its end by itself."""
+    """By then everything must have come to its end by itself."""
     tokens_live: timedelta
     archive_from: datetime = START
     index_lag: float
@@ -93,7 +95,8 @@ def a_scenario(seed: int) -> Scenario:
         truth=tuple(truth),
         trouble=trouble,
         poison=frozenset(poison),
-        ends=_rest(calls, trouble, settings),
+        calm=_last(calls, trouble) + 1.2 * DAY,
+        ends=_last(calls, trouble) + _longest_wait(settings),
         tokens_live=timedelta(seconds=random.choice([3600, 60, 2])),
         index_lag=random.choice([0.0, 1.0, 10.0]),
     )
@@ -101,7 +104,7 @@ def a_scenario(seed: int) -> Scenario:
 
 def _settings(random: Random, days: int) -> Settings:
     timeout_seconds = random.choice([180, 300, 900, 900])
-    tick_minutes = random.choice([5, 15, 60]) if days <= 1 else random.choice([15, 30, 60, 60])
+    tick_minutes = random.choice([5, 15, 30, 60, 60]) if days <= 1 else random.choice([15, 30, 60, 60])
     return Settings(
         tick_seconds=60 * tick_minutes,
         overlap=timedelta(minutes=random.choice([15, 15, 30])),
@@ -147,8 +150,8 @@ def _rate(random: Random, kind: str) -> float:
     return rate / 5 if "crash" in kind or kind == "slow" else rate
 
 
-def _rest(calls: Mapping[str, list[ScriptedFile]], trouble: Trouble, settings: Settings) -> float:
-    """When all deadlines have passed of all that was ever scripted."""
+def _last(calls: Mapping[str, list[ScriptedFile]], trouble: Trouble) -> float:
+    """When the last that was scripted has happened."""
     moments = [
         moment
         for files in calls.values()
@@ -162,7 +165,11 @@ def _rest(calls: Mapping[str, list[ScriptedFile]], trouble: Trouble, settings: S
         )
         if moment is not None
     ]
-    last = max([trouble.until, *((moment - START).total_seconds() for moment in moments)])
+    return max([trouble.until, *((moment - START).total_seconds() for moment in moments)])
+
+
+def _longest_wait(settings: Settings) -> float:
+    """Until all deadlines have passed."""
     policy = settings.policy
     waits = max(policy.retry_deadline, policy.transcript_deadline, settings.recheck)
-    return last + (waits + policy.transcript_deadline).total_seconds() + 1.5 * DAY
+    return (waits + policy.transcript_deadline).total_seconds() + 1.5 * DAY

@@ -140,6 +140,7 @@ def _scenario(calls: int, first: datetime, last: datetime, trouble: Trouble) -> 
         truth=tuple(told for _, told in lives),
         trouble=trouble,
         poison=frozenset(),
+        calm=trouble.until + 20 * DAY,
         ends=trouble.until + 20 * DAY,
         tokens_live=timedelta(hours=1),
         archive_from=min(first, START),

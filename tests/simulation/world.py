@@ -171,7 +171,7 @@ class World:
     ) -> None:
         """A scheduled event: no message comes back, but Lambda tries it again."""
         ending = self.schedule.seconds > self.scenario.ends - LAST_WORDS
-        if ending or self.scenario.trouble.is_out("ticks", self.schedule.seconds):
+        if ending or self._rests() or self.scenario.trouble.is_out("ticks", self.schedule.seconds):
             return
         function = Function(self, name, share=1, slots=1)
         invocation = function.begin()
@@ -186,6 +186,16 @@ class World:
                 self.schedule.begin(self.schedule.seconds + retries[0], again)
         self.schedule.own(None)
         function.end(invocation)
+
+    def _rests(self) -> bool:
+        """Nothing is owed and nothing will come: all further ticks would be alike."""
+        return (
+            self.schedule.seconds > self.scenario.calm
+            and not self.ledger.windows
+            and not self.windows_queue.next_at()
+            and not self.fetch_queue.next_at()
+            and all(call.settled for call in self.ledger.calls.values())
+        )
 
     def _seconds_left(self, invocation: Invocation) -> Callable[[], float]:
         return lambda: invocation.ends - self.schedule.seconds
