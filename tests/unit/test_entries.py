@@ -263,7 +263,7 @@ def test_what_nobody_expected_fails_the_message_and_is_told_by_its_place(
     assert re.fullmatch(r"unexpected, at broken:\d+", told["reason"])
 
 
-def test_an_upload_is_sent_once(world: World, make_call: MakeCall) -> None:
+def test_an_upload_is_sent_once_and_tells_why_s3_refused_it(world: World, make_call: MakeCall) -> None:
     """Its body is a stream that was read: the next visit sends it again, S3's client must not."""
     reference_id = a_plain_call(world, make_call)
     archive: Any = fetcher.visiting().archive
@@ -278,6 +278,7 @@ def test_an_upload_is_sent_once(world: World, make_call: MakeCall) -> None:
     call = world.ledger.read(reference_id)
     assert call
     assert len(sent) == len(call.files)
+    assert call.last_error == "S3 did not take or show the object (503)"
 
 
 def test_an_aws_that_cannot_be_reached_is_told_by_its_kind(
