@@ -179,12 +179,8 @@ def after_listing(
         has_room = row.file_name in files or len(files) < MOST_FILES
         if row.file_name is not None and has_room:
             files.setdefault(row.file_name, unseen)
-        # A row without a name that began when a known file did is that file: else each listing would open the
-        # call anew. One that finds no room stays unnamed, for a visit to say so.
-        elif row.file_name is not None or row.recorded_at not in {
-            each.recorded_at for each in files.values()
-        }:
-            unnamed = unnamed or unseen
+        elif _is_another(row, files, unnamed):
+            unnamed = unseen
     if call is not None and files == call.files and unnamed == call.unnamed:
         return None
     return replace(
@@ -196,6 +192,17 @@ def after_listing(
         next_visit_at=now + lease,
         quiet_visits=0,
     )
+
+
+def _is_another(row: Row, files: Mapping[str, RecordingFile], unnamed: RecordingFile | None) -> bool:
+    """Whether a row without a name, or one that finds no room, is of a file that is not known yet.
+
+    One that began when a known file did is that file: else each listing would open the call anew. One that
+    began after what is waited for has not been waited for.
+    """
+    if row.file_name is None and row.recorded_at in {file.recorded_at for file in files.values()}:
+        return False
+    return unnamed is None or (row.recorded_at is not None and row.recorded_at > unnamed.recorded_at)
 
 
 def _again(file: RecordingFile, now: datetime) -> RecordingFile:

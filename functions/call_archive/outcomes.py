@@ -20,6 +20,7 @@ from call_archive.transcripts import Progress, transcript_progress
 from call_archive.visits import AVAILABLE, DELETED, STILL_RECORDING, kept_rows, named_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime, timedelta
 
     from call_archive.visits import Outcome, Policy, Seen
@@ -170,7 +171,7 @@ def _not_archived(progress: Progress, age: timedelta, policy: Policy) -> tuple[T
 
 def _after_unnamed(call: Call, seen: Seen, policy: Policy, *, given_up: bool) -> RecordingFile | None:
     """The provider names a file only once it is available: no unnamed row left, nothing unnamed owed."""
-    row = next((row for row in seen.rows if row.file_name is None), None)
+    row = _newest_unnamed(call, seen.rows)
     if len(kept_rows(call, seen.rows)) < len(named_rows(seen.rows)):
         file = call.unnamed or RecordingFile(recorded_at=call.recorded_at, first_seen_at=seen.now)
         return replace(file, status=FileStatus.FAILED, reason=NO_ROOM)
@@ -180,12 +181,23 @@ def _after_unnamed(call: Call, seen: Seen, policy: Policy, *, given_up: bool) ->
         return None
     recorded_at = (row.recorded_at if row else None) or call.recorded_at
     file = call.unnamed or RecordingFile(recorded_at=recorded_at, first_seen_at=seen.now)
+    if recorded_at > file.recorded_at:  # another one, which was not waited for as long
+        file = RecordingFile(recorded_at=recorded_at, first_seen_at=seen.now)
     after = _after_recording(file, row, None, seen, policy, given_up=given_up)
     if row is not None and row.status == AVAILABLE and not after.settled:
         return replace(
             after, available_at=None, reason="available at the provider, but without a file name yet"
         )
     return after
+
+
+def _newest_unnamed(call: Call, rows: Iterable[Row]) -> Row | None:
+    """Of those that are still to come, if there are any: the one to be waited for longest."""
+    return max(
+        (row for row in rows if row.file_name is None),
+        key=lambda row: (row.status != DELETED, row.recorded_at or call.recorded_at),
+        default=None,
+    )
 
 
 def _last_error(seen: Seen) -> str | None:

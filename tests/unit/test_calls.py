@@ -121,6 +121,16 @@ def test_rows_that_tell_nothing_new_are_not_noted(call: Call) -> None:
     assert listed(call, a_row("a.wav")) is None
 
 
+def test_a_file_that_begins_after_one_was_given_up_unnamed_opens_the_call_again() -> None:
+    given_up = replace(a_call(a=an_archived_file()), unnamed=a_file(status=FileStatus.FAILED, reason="late"))
+    assert not listed_anew(given_up, an_unnamed_row(recorded_at=at(minutes=1))).settled
+
+
+def test_a_row_of_what_was_given_up_unnamed_does_not_open_the_call_again() -> None:
+    given_up = replace(a_call(), unnamed=a_file(status=FileStatus.FAILED, reason="late"))
+    assert listed(given_up, an_unnamed_row()) is None
+
+
 def test_a_row_that_lost_its_name_does_not_open_the_call_anew() -> None:
     assert listed(a_call(a=an_archived_file()), an_unnamed_row(status="available")) is None
 

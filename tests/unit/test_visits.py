@@ -403,6 +403,27 @@ def test_an_unnamed_row_beside_a_named_one_keeps_the_call_open() -> None:
     assert not visited(archived, a_row(), an_unnamed_row()).settled
 
 
+def test_a_file_that_began_later_is_not_given_up_with_one_that_stays_in_progress() -> None:
+    stuck, later = an_unnamed_row(), an_unnamed_row(recorded_at=at(days=6))
+    call = visited(a_call(), stuck, now=NOW)
+    call = visited(call, stuck, later, now=at(days=6, hours=1))
+    call = visited(call, stuck, later, now=at(days=7, hours=1))
+    assert not call.settled
+
+
+def test_what_stays_in_progress_is_given_up_in_the_end_though_another_file_began_later() -> None:
+    stuck, later = an_unnamed_row(), an_unnamed_row(recorded_at=at(days=6))
+    call = visited(visited(a_call(), stuck, now=NOW), stuck, later, now=at(days=6))
+    call = visited(call, stuck, a_row("b.wav", recorded_at=later.recorded_at, url=None), now=at(days=13))
+    assert call.unnamed is not None
+    assert call.unnamed.status is FAILED
+
+
+def test_one_unnamed_row_that_was_deleted_does_not_end_another() -> None:
+    gone = an_unnamed_row(status="deleted", recorded_at=at(minutes=1))
+    assert not visited(a_call(), an_unnamed_row(), gone, now=at(minutes=2)).settled
+
+
 def test_an_empty_answer_ends_no_unnamed_part() -> None:
     assert not visited(unlisted_call("call-1", now=NOW)).settled
 
