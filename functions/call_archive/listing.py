@@ -51,8 +51,12 @@ class Tell(Protocol):
     def __call__(self, event: str, **fields: object) -> None: ...
 
 
-class OutOfTimeError(Exception):
-    """The function's time does not suffice for the rest of the window."""
+class CutShortError(Exception):
+    """The listing broke off after a page or more: shorter windows are the mend."""
+
+    def __init__(self, error: RetryableError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +80,8 @@ def list_window(message: WindowMessage, at: Listing, *, seconds_left: Callable[[
         return  # a duplicate: it has been listed, or will be when it is due
     try:
         rows = _list_pages(message.window, at, seconds_left)
-    except OutOfTimeError:
-        _halve(owed, at, hop=message.hop)
+    except CutShortError as cut_short:
+        _halve(owed, cut_short.error, at, hop=message.hop)
     except RetryableError as error:
         _postpone(owed, error, at, hop=message.hop)
     else:
@@ -106,7 +110,7 @@ def _list_pages(window: Window, at: Listing, seconds_left: Callable[[], float]) 
             return _list_once(window, at, seconds_left)
         except StaleTokenError:
             continue
-    raise OutOfTimeError
+    raise CutShortError(RetryableError("the pages' tokens are not accepted"))
 
 
 def _list_once(window: Window, at: Listing, seconds_left: Callable[[], float]) -> int:
@@ -117,12 +121,22 @@ def _list_once(window: Window, at: Listing, seconds_left: Callable[[], float]) -
     tokens = set()
     while page.token is not None and page.token not in tokens:
         if seconds_left() < SHORTEST_SECONDS:
-            raise OutOfTimeError
+            raise CutShortError(RetryableError("the function's time was running out"))
         tokens.add(page.token)
-        page = at.provider.next_page(page.token)
+        page = _next_page(page.token, at)
         rows += len(page.rows)
         _note_page(page, window, at)
     return rows
+
+
+def _next_page(token: str, at: Listing) -> Page:
+    try:
+        return at.provider.next_page(token)
+    except (RefusedError, StaleTokenError):
+        raise
+    except RetryableError as error:
+        # From the first page again, many pages would hardly ever follow each other without trouble.
+        raise CutShortError(error) from None
 
 
 def _note_page(page: Page, window: Window, at: Listing) -> None:
@@ -161,20 +175,18 @@ def _after_listing(call: Call | None, rows: list[Row], window: Window, at: Listi
     return after_listing(call, rows, now=at.now(), undated=window.start, again=window.again, lease=at.lease)
 
 
-def _halve(owed: OwedWindow, at: Listing, *, hop: int) -> None:
+def _halve(owed: OwedWindow, error: RetryableError, at: Listing, *, hop: int) -> None:
     """Puts the halves in the window's place, the halves first; one second is tried again as it is."""
     halves = owed.window.halves()
     if halves is None:
-        _postpone(
-            owed, RetryableError("one second of calls takes longer than a function may run"), at, hop=hop
-        )
+        _postpone(owed, error, at, hop=hop)
         return
-    plan = _plan(at, hop=hop)
+    plan = _plan(at, hop=hop, retry_after_seconds=error.retry_after_seconds)
     at.ledger.owe_windows(
         [OwedWindow(window=half, due_at=plan.due_at, next_visit_at=plan.next_visit_at) for half in halves]
     )
     at.ledger.finish_window(owed.window)
-    at.tell("window_halved", **_told(owed.window))
+    at.tell("window_halved", **_told(owed.window), reason=str(error))
     _send(halves, plan, at)
 
 

@@ -42,6 +42,7 @@ def test_what_a_fault_held_up_is_archived_once_it_ends(cell: Cell, result: Calla
     assert (act.outcome, act.wrong) == (Outcome.RECOVERED, ())
 
 
+@pytest.mark.timeout(1200)  # when it comes first, it runs every cell
 def test_the_page_is_what_the_run_gave(
     result: Callable[[Cell], Result], request: pytest.FixtureRequest
 ) -> None:

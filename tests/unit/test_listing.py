@@ -229,7 +229,33 @@ def test_halves_are_looked_at_as_soon_as_windows_that_had_no_trouble() -> None:
 def test_halves_are_told_of() -> None:
     world = short_of_time()
     list_once(world)
-    assert world.told_of("window_halved") == [TOLD]
+    reason = "the function's time was running out"
+    assert world.told_of("window_halved") == [{**TOLD, "reason": reason}]
+
+
+def test_trouble_past_the_first_page_halves_the_window() -> None:
+    """From its start again, a window of many pages would hardly ever be listed where one request in ten fails."""
+    world = a_world(calls=3, page_size=1)
+    world.steps.interrupt("provider.next_page", raising(RetryableError("503", retry_after_seconds=40)))
+    list_once(world)
+    assert set(world.ledger.windows) == set(HOUR.halves() or ())
+    assert [delay for _, delay in world.windows_queue.sent] == [40, 40]
+
+
+def test_a_refusal_past_the_first_page_is_marked_for_an_operator() -> None:
+    world = a_world(calls=3, page_size=1)
+    world.steps.interrupt("provider.next_page", raising(RefusedError("401")))
+    list_once(world)
+    assert noted(world).refused
+
+
+def test_a_long_window_is_listed_though_every_tenth_request_fails() -> None:
+    world = a_world(calls=40, page_size=1)
+    for _ in range(100):
+        trouble: list[Callable[[], None]] = [lambda: None] * 9 + [raising(RetryableError("503"))]
+        world.steps.interrupt("provider.next_page", *trouble)
+    world.run(at(hours=2))
+    assert (len(world.ledger.calls), world.ledger.windows) == (40, {})
 
 
 def test_halves_at_the_end_of_a_chain_wait_for_the_tick() -> None:
@@ -247,7 +273,7 @@ def test_one_second_that_takes_too_long_stays_owed() -> None:
     assert (set(world.ledger.windows), noted(world, second).attempts, noted(world, second).last_error) == (
         {second},
         1,
-        "one second of calls takes longer than a function may run",
+        "the function's time was running out",
     )
 
 
