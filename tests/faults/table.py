@@ -90,9 +90,14 @@ def _section(dependency: Dependency, results: Mapping[Cell, Result]) -> str:
     for fault in Fault:
         result = results.get(Cell(dependency=dependency, fault=fault))
         if result is not None:
-            columns = (_passed(result.passing), _stayed(result.staying), _said(result.healed))
-            lines.append(f"| {fault} | " + " | ".join(columns) + " |")
+            lines.append(line(result))
     return "\n".join([*lines, "", *_left_out(dependency), ""])
+
+
+def line(result: Result) -> str:
+    """How a cell ended, as its dependency's section tells it."""
+    columns = (_passed(result.passing), _stayed(result.staying), _said(result.healed))
+    return f"| {result.cell.fault} | " + " | ".join(columns) + " |"
 
 
 def _passed(act: Act) -> str:

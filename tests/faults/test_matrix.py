@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.acts import Outcome, Result
 from tests.faults.faults import Cell, Dependency, Fault, cells
-from tests.faults.table import page
+from tests.faults.table import line, page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 CELLS = list(cells())
@@ -40,6 +40,12 @@ def test_a_fault_that_stays_archives_nothing_without_its_object_and_is_told(
 def test_what_a_fault_held_up_is_archived_once_it_ends(cell: Cell, result: Callable[[Cell], Result]) -> None:
     act = result(cell).healed
     assert (act.outcome, act.wrong) == (Outcome.RECOVERED, ())
+
+
+@every_cell
+def test_the_page_tells_how_a_cell_ended(cell: Cell, result: Callable[[Cell], Result]) -> None:
+    section = DOCS.read_text(encoding="utf-8").split(f"## {cell.dependency}\n")[1].split("\n## ")[0]
+    assert line(result(cell)) in section
 
 
 @pytest.mark.timeout(1200)  # when it comes first, it runs every cell
