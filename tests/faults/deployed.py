@@ -15,6 +15,8 @@ FAULTS = (Fault.THROTTLE, Fault.ERROR_503, Fault.RESET)
 SERVICES = ("S3 PutObject", "DynamoDB", "SQS", "Secrets")
 PATIENCE_SECONDS = 240.0
 """Far more than it takes: only what will never happen waits for so long."""
+LEASE_SECONDS = "20"
+"""What was noted and, for a lost answer, not queued waits for its lease: for minutes where it is deployed."""
 VISIBILITY_SECONDS = "5"
 """A message that failed comes again after 18 minutes where it is deployed."""
 
@@ -32,7 +34,11 @@ def put_proxies_before(stage: Stage) -> None:
     functions = stage.deployment.connection.client("lambda")
     names = {"lister": stage.deployment.lister_function, "fetcher": stage.deployment.fetcher_function}
     for service, name in names.items():
-        variables = {**stage.functions[service], "AWS_ENDPOINT_URL": stage.deployed.aws_url}
+        variables = {
+            **stage.functions[service],
+            "AWS_ENDPOINT_URL": stage.deployed.aws_url,
+            "LEASE_SECONDS": LEASE_SECONDS,
+        }
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
     for url in (stage.deployment.fetch_queue_url, stage.deployment.windows_queue_url):
         stage.clients["sqs"].set_queue_attributes(
