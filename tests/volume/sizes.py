@@ -25,7 +25,7 @@ MIB = 1024**2
 SMALLEST = 44
 SIZES = (SMALLEST, 0, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 100 * MIB)
 LARGEST = 2048 * MIB
-SETTINGS = {"transcript_grace_seconds": "30", "function_timeout_seconds": "900"}
+SETTINGS = {"transcript_grace_seconds": "30", "function_timeout_seconds": "600"}
 MARGIN = timedelta(minutes=1)
 MOST_ABOVE_IDLE_MIB = 256
 TIMEOUT_SECONDS = 1800.0
