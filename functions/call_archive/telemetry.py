@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from functools import cache, wraps
@@ -29,6 +30,9 @@ AT_ONCE = frozenset({"recording_failed", "transcript_failed"})
 WARNINGS = frozenset(
     {"recording_failed", "transcript_failed", "row_unreadable", "message_failed", "window_postponed"}
 )
+
+WHOLE_REQUESTS = ("boto3", "botocore", "urllib3")
+"""Loggers of libraries that at DEBUG tell requests and answers whole: the secret, credentials, tokens."""
 
 _metrics_lock = threading.Lock()
 
@@ -65,11 +69,19 @@ def flush() -> None:
             metrics().flush_metrics()
 
 
+@cache
+def quiet_libraries() -> None:
+    """Keeps secrets out of the log though a level of DEBUG be set for all of it, as Lambda's own controls do."""
+    for name in WHOLE_REQUESTS:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
 def instrumented(handler: Handler) -> Handler:
     """Lambda's request id in every log line, and the metrics written out at the end, whatever happened."""
 
     @wraps(handler)
     def run(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        quiet_libraries()
         try:
             logger().set_correlation_id(context.aws_request_id)
             return handler(event, context)

@@ -22,6 +22,7 @@ from call_archive.listing import owe
 from call_archive.queues import Queue
 from call_archive.windows import cut
 from infra.local.ministack import ACCOUNT, REGION
+from tests.debugging import logged_at_debug
 from tests.faults.stage import BEGIN, END, Stage
 
 CONTEXT = SimpleNamespace(aws_request_id="request", get_remaining_time_in_millis=lambda: 600_000)
@@ -97,7 +98,7 @@ class World:
 
     def _scheduled(self, kind: str) -> None:
         try:
-            with contextlib.redirect_stdout(self.log):
+            with contextlib.redirect_stdout(self.log), logged_at_debug(self.log):
                 lister.handler({"kind": kind}, CONTEXT)
         except Exception as error:  # noqa: BLE001 - Lambda catches everything too
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
@@ -109,7 +110,7 @@ class World:
         batch = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         if not batch:
             return False
-        with contextlib.redirect_stdout(self.log):
+        with contextlib.redirect_stdout(self.log), logged_at_debug(self.log):
             answer = handler({"Records": [_record(message) for message in batch]}, CONTEXT)
         failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
         receipts = {message["MessageId"]: message["ReceiptHandle"] for message in batch}
@@ -149,7 +150,7 @@ def a_world(stage: Stage, patch: pytest.MonkeyPatch) -> Iterator[World]:
     patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))
     patch.setattr(wiring, "now", stage.clock.now)
     patch.setattr(telesign, "LONGEST_SHARED_PAUSE_SECONDS", 0.02)
-    logger = Logger(service=f"faults-{names.table}", location=None, stream=world.log, level="INFO")
+    logger = Logger(service=f"faults-{names.table}", location=None, stream=world.log, level="DEBUG")
     patch.setattr(telemetry, "logger", lambda: logger)
     with _connections_closed(patch):
         new_environment()

@@ -26,6 +26,7 @@ from call_archive.calls import FileStatus, RecordingFile
 from call_archive.errors import ConfigError, RetryableError
 from call_archive.windows import OwedWindow, Window
 from infra.local.simulator import Fault
+from tests.debugging import logged_at_debug
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ CACHED: Any = (
     wiring._sqs,
     telemetry.logger,
     telemetry.metrics,
+    telemetry.quiet_libraries,
     lister.listing,
     lister.ticking,
     fetcher.visiting,
@@ -357,18 +359,20 @@ def test_a_recheck_lists_the_last_days_again(world: World) -> None:
 # --- What is told
 
 
-def test_no_line_of_the_log_holds_a_credential_or_a_link(
+def test_no_line_of_the_log_holds_a_credential_or_a_link_even_at_debug(
     world: World, make_call: MakeCall, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reference_id = a_plain_call(world, make_call)
-    fetcher.handler(records(visit_of(reference_id), "no json", visit_of("NOBODY")), CONTEXT)
+    with logged_at_debug(world.log):
+        fetcher.handler(records(visit_of(reference_id), "no json", visit_of("NOBODY")), CONTEXT)
     fetcher.visiting.cache_clear()
     secrets = boto3.client("secretsmanager")
     secrets.put_secret_value(
         SecretId="secret", SecretString='{"customer_id": "wr0ng", "api_key": "wr0ng-k3y"}'
     )
     wiring.telesign.cache_clear()
-    fetcher.handler(records(visit_of("ANOTHER")), CONTEXT)
+    with logged_at_debug(world.log):
+        fetcher.handler(records(visit_of("ANOTHER")), CONTEXT)
     told = world.log.getvalue() + "".join(capsys.readouterr())
     assert "recording_archived" in told
     options = world.provider.options
