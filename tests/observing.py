@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -15,6 +16,8 @@ from infra.cli.deployment import Deployment
 from infra.local.simulator import TrueCall, TrueFile
 
 READERS = 8
+PLAIN_PIECE = re.compile(r"[ -!#-\[\]-~]{12,}")
+"""Of a text: what JSON leaves as it is."""
 
 
 def served(truth: Iterable[TrueCall], now: datetime) -> Iterator[Served]:
@@ -29,6 +32,22 @@ def served(truth: Iterable[TrueCall], now: datetime) -> Iterator[Served]:
                 recording_ends=_recording_ends(file, now),
                 transcript_ends=_transcript_ends(file, now),
             )
+
+
+def spoken(truth: Iterable[TrueCall]) -> set[str]:
+    """Of each transcript's text a piece that no escape hides: it belongs into transcripts' objects alone."""
+    transcripts = [file.transcript for call in truth for file in call.files if file.transcript]
+    texts = [entry.get("result", "") for transcript in transcripts for entry in transcript.entries]
+    return {max(pieces, key=len) for text in texts if (pieces := PLAIN_PIECE.findall(text))}
+
+
+def logs(deployment: Deployment) -> Iterator[str]:
+    """Every line that the functions wrote, metrics among them."""
+    client = deployment.connection.client("logs")
+    for groups in client.get_paginator("describe_log_groups").paginate():
+        for group in groups["logGroups"]:
+            pages = client.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+            yield from (event["message"] for page in pages for event in page["events"])
 
 
 def observed(deployment: Deployment, *, at_rest: bool, secrets: tuple[str, ...] = ()) -> Observation:
@@ -52,8 +71,13 @@ def observed(deployment: Deployment, *, at_rest: bool, secrets: tuple[str, ...] 
         ],
         dead_letters=list(_dead_letters(deployment)),
         secrets=secrets,
-        texts=[("the ledger", str(item)) for item in items] if secrets else [],
+        texts=_texts(deployment, items) if secrets else (),
     )
+
+
+def _texts(deployment: Deployment, items: Iterable[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    yield from (("the ledger", str(item)) for item in items)
+    yield from (("the log", line) for line in logs(deployment))
 
 
 def _transcribes(file: TrueFile, now: datetime) -> tuple[dict[str, Any], ...]:

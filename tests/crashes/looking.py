@@ -11,6 +11,7 @@ from infra.checking.differences import StoredVersion
 from infra.checking.invariants import Observation, violations
 from tests.crashes.aws import BUCKET, TABLE, Aws
 from tests.crashes.world import World
+from tests.observing import spoken
 
 MOST_VISITS: Final = 12
 """Of one call in any of these stories, two crashes included."""
@@ -97,4 +98,5 @@ def _noted(world: World) -> Iterator[Window]:
 def _secrets(world: World) -> list[str]:
     options = world.provider.options
     basic = base64.b64encode(f"{options.customer_id}:{options.api_key}".encode()).decode()
-    return [options.api_key, options.customer_id, basic, "Signature=", "Key-Pair-Id"]
+    said = spoken(world.provider.truth())
+    return [options.api_key, options.customer_id, basic, "Signature=", "Key-Pair-Id", *said]

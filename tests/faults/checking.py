@@ -12,6 +12,7 @@ from infra.local.comparison import expected_objects
 from infra.local.simulator import TrueCall
 from tests.faults.stage import SECRETS
 from tests.faults.world import World
+from tests.observing import spoken
 
 LISTING_LAG_ALARM_SECONDS = 1800
 METRICS = {"FailedFiles": 0, "ListingLag": LISTING_LAG_ALARM_SECONDS, "OldestOpenCallAge": 0}
@@ -100,7 +101,8 @@ def violations(world: World, *, done: bool, unlisted_allowed: bool = False) -> I
     yield from _of_the_ledger(world, _keys(world), unlisted_allowed=unlisted_allowed)
     uploads = world.stage.clients["s3"].list_multipart_uploads(Bucket=world.names.bucket)
     yield from (f"half an upload: {upload['Key']}" for upload in uploads.get("Uploads", []))
-    yield from (f"a secret in {where}" for where, text in _texts(world) for each in SECRETS if each in text)
+    secrets = {*SECRETS, *spoken(truth(world))}
+    yield from (f"a secret in {where}" for where, text in _texts(world) for each in secrets if each in text)
 
 
 def _of_the_bucket(world: World) -> Iterator[str]:

@@ -72,9 +72,11 @@ class RunningArchive:
     log_file: Path
     bodies: list[str] = field(default_factory=list)
     """What the consumer of every object was told, as it came."""
+    screens: list[str] = field(default_factory=list)
+    """What the commands printed."""
 
     def command(self, *arguments: str, timeout: float = 240) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
+        done = subprocess.run(
             [CALL_ARCHIVE, *arguments],
             env=self.env,
             capture_output=True,
@@ -82,6 +84,8 @@ class RunningArchive:
             timeout=timeout,
             check=False,
         )
+        self.screens.append(done.stdout + done.stderr)
+        return done
 
     def backfill(self, part: Slice) -> tuple[int, dict[str, Any]]:
         """The exit code of `backfill --wait` and what it printed."""

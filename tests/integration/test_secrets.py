@@ -1,12 +1,13 @@
 """After everything else: no credential and no signed link lies anywhere."""
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import pytest
 
 from tests.integration.conftest import API_KEY, CUSTOMER
 from tests.integration.running_archive import RunningArchive, Troubled
+from tests.observing import logs, spoken
 
 SECRETS = [
     API_KEY,
@@ -17,13 +18,8 @@ SECRETS = [
 ]
 
 
-def logs(archive: RunningArchive) -> Iterator[str]:
-    client = archive.deployment.connection.client("logs")
-    for groups in client.get_paginator("describe_log_groups").paginate():
-        for group in groups["logGroups"]:
-            pages = client.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
-            for page in pages:
-                yield from (event["message"] for event in page["events"])
+def logs_and_metrics(archive: RunningArchive) -> Iterator[str]:
+    yield from logs(archive.deployment)
 
 
 def items(archive: RunningArchive) -> Iterator[str]:
@@ -51,20 +47,51 @@ def objects(archive: RunningArchive) -> Iterator[str]:
             yield f"{key} {answer['Metadata']} {body.read().decode('latin-1')}"
 
 
+def recordings(archive: RunningArchive) -> Iterator[str]:
+    """Keys and metadata of all objects, and what recordings hold."""
+    yield from (
+        text if text.startswith("recordings/") else text[: text.index("}")] for text in objects(archive)
+    )
+
+
+def screens(archive: RunningArchive) -> Iterator[str]:
+    yield from archive.screens
+    yield archive.command("find", "--start", "2020-01-01", "--end", "2040-01-01").stdout
+
+
 def ministack_log(archive: RunningArchive) -> Iterator[str]:
     yield archive.log_file.read_text(encoding="utf-8", errors="replace")
 
 
-@pytest.mark.parametrize("texts", [logs, items, messages, objects, ministack_log])
-def test_no_secret_lies_in(
-    archive: RunningArchive, troubled: Troubled, texts: Callable[[RunningArchive], Iterator[str]]
-) -> None:
-    troubled.outcome()
-    looked_at = 0
-    for text in texts(archive):
+Texts = Callable[[RunningArchive], Iterator[str]]
+ELSEWHERE: list[Texts] = [logs_and_metrics, items, messages, screens, ministack_log]
+
+
+def found_in(texts: Iterator[str], secrets: Collection[str]) -> set[str]:
+    looked_at, found = 0, set()
+    for text in texts:
         looked_at += 1
-        assert not [secret for secret in SECRETS if secret in text]
+        found |= {secret for secret in secrets if secret in text}
     assert looked_at
+    return found
+
+
+@pytest.mark.parametrize("texts", [*ELSEWHERE, objects])
+def test_no_secret_lies_in(archive: RunningArchive, troubled: Troubled, texts: Texts) -> None:
+    troubled.outcome()
+    assert found_in(texts(archive), SECRETS) == set()
+
+
+@pytest.mark.parametrize("texts", [*ELSEWHERE, recordings])
+def test_nothing_that_was_said_lies_in(archive: RunningArchive, troubled: Troubled, texts: Texts) -> None:
+    troubled.outcome()
+    assert found_in(texts(archive), spoken(archive.simulator.truth())) == set()
+
+
+def test_what_was_said_lies_in_transcripts(archive: RunningArchive, troubled: Troubled) -> None:
+    """Else looking for it elsewhere would find nothing anyway."""
+    troubled.outcome()
+    assert len(found_in(objects(archive), spoken(archive.simulator.truth()))) > 10
 
 
 def test_no_request_to_the_cdn_carries_our_credentials(archive: RunningArchive, troubled: Troubled) -> None:

@@ -13,7 +13,7 @@ from infra.local.comparison import compare
 from infra.local.progress import Progress
 from infra.local.simulator import Fault, Options, SimulatedTelesign
 from infra.local.simulator.faults import Where
-from tests.observing import observed, served
+from tests.observing import observed, served, spoken
 from tests.volume.deployed import deployed_archive
 from tests.volume.duplicating import COUNT_FILE
 
@@ -94,7 +94,7 @@ def _found(deployment: Deployment, simulator: SimulatedTelesign) -> dict[str, An
     now = datetime.now(UTC)
     truth = simulator.truth()
     comparison = compare(deployment, truth, now)
-    secrets = (simulator.options.api_key, "Signature=")
+    secrets = (simulator.options.api_key, "Signature=", *spoken(truth))
     seen = observed(deployment, at_rest=True, secrets=secrets)
     return {
         "recordings": comparison.recordings,
