@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -16,10 +15,11 @@ from call_archive.calls import (
     Transcript,
     TranscriptStatus,
 )
-from call_archive.windows import OwedWindow, Window
+from call_archive.windows import OwedWindow, Window, from_text, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 SHARDS = 8
 """The open and the failed index are spread over so many partitions: DynamoDB limits each to 1,000 writes a second."""
@@ -43,11 +43,11 @@ def window_key(window: Window) -> dict[str, Any]:
 
 def to_sortable(moment: datetime) -> str:
     """To the second, cut and not rounded: nothing becomes due later than it was planned."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    return f"{to_text(moment)}Z"
 
 
 def from_sortable(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return from_text(text.removesuffix("Z"))
 
 
 def call_to_item(call: Call) -> dict[str, Any]:
