@@ -72,10 +72,7 @@ def deployed(
 
 
 def _resources(table_properties: dict[str, Any], provider: SimulatedTelesign) -> dict[str, str]:
-    taken = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
-    boto3.client("dynamodb").create_table(
-        TableName="ledger", **{name: table_properties[name] for name in taken}
-    )
+    boto3.client("dynamodb").create_table(TableName="ledger", **table_properties)
     location: Any = {"LocationConstraint": REGION}
     boto3.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration=location)
     secret = {"customer_id": provider.options.customer_id, "api_key": provider.options.api_key}

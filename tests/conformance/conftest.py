@@ -1,15 +1,12 @@
 """The adapters twice: over an AWS with the template's own table, and over the models that simulations trust."""
 
 import json
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +14,6 @@ import pytest
 from call_archive.archive import Archive
 from call_archive.ledger import Ledger
 from call_archive.queues import Queue
-from infra.cdk_cli import cdk_environment
 from infra.connection import Connection
 from infra.local.ministack import start_ministack, wait_until_healthy
 from infra.local.processes import stop
@@ -25,9 +21,9 @@ from tests.models.archive import Archive as ModelArchive
 from tests.models.ledger import Ledger as ModelLedger
 from tests.models.queue import Queue as ModelQueue
 from tests.models.steps import Clock, Steps
+from tests.synthesis import synthesized, table_of
 from tests.unit.factories import NOW
 
-ROOT = Path(__file__).resolve().parents[2]
 VISIBILITY_SECONDS, MOST_RECEIVES = 2, 5
 
 
@@ -61,17 +57,9 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
 
 
 @pytest.fixture(scope="session")
-def table_properties(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def table_properties() -> dict[str, Any]:
     """The table as the app synthesizes it."""
-    out = tmp_path_factory.mktemp("cdk.out")
-    context = json.loads((ROOT / "cdk.json").read_text())["context"]
-    environment = cdk_environment() | {"CDK_OUTDIR": str(out), "CDK_CONTEXT_JSON": json.dumps(context)}
-    app = [sys.executable, "-m", "infra.app"]
-    subprocess.run(app, cwd=ROOT, env=environment, capture_output=True, check=True)
-    resources = json.loads((out / "CallArchive.template.json").read_text())["Resources"].values()
-    (table,) = (each["Properties"] for each in resources if each["Type"] == "AWS::DynamoDB::GlobalTable")
-    taken = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
-    return {name: table[name] for name in taken}
+    return table_of(synthesized())
 
 
 @pytest.fixture(params=["model", "aws"])

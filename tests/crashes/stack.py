@@ -1,17 +1,11 @@
 """What the deployed stack fixes and the world needs: the table's schema, environments, the queues' numbers."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from infra.cdk_cli import cdk_environment
+from tests.synthesis import properties_of, synthesized, table_of
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 FUNCTION_TIMEOUT_SECONDS: Final = 180
 """The shortest that may be set: what a killed function had begun is begun again sooner, in fewer steps."""
 
@@ -27,28 +21,15 @@ class Stack:
 
 def synthesized_stack() -> Stack:
     """The stack as the app synthesizes it, with the shipped settings but for the functions' time-out."""
-    context = json.loads((ROOT / "cdk.json").read_text())["context"]
-    context |= {"function_timeout_seconds": FUNCTION_TIMEOUT_SECONDS}
-    with TemporaryDirectory() as out:
-        environment = cdk_environment() | {"CDK_OUTDIR": out, "CDK_CONTEXT_JSON": json.dumps(context)}
-        program = [sys.executable, "-m", "infra.app"]
-        subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, check=True)
-        template = json.loads(Path(out, "CallArchive.template.json").read_text())
-    return _stack(template["Resources"].values())
-
-
-def _stack(resources: Any) -> Stack:
-    properties = [(each["Type"], each.get("Properties", {})) for each in resources]
-    (table,) = (each for kind, each in properties if kind == "AWS::DynamoDB::GlobalTable")
+    template = synthesized(function_timeout_seconds=FUNCTION_TIMEOUT_SECONDS)
     functions = [
-        each["Environment"]["Variables"] for kind, each in properties if kind == "AWS::Lambda::Function"
+        each["Environment"]["Variables"] for each in properties_of(template, "AWS::Lambda::Function")
     ]
-    queues = [each for kind, each in properties if kind == "AWS::SQS::Queue" and "RedrivePolicy" in each]
+    queues = [each for each in properties_of(template, "AWS::SQS::Queue") if "RedrivePolicy" in each]
     # Consumers' queues aside, both work queues have the same numbers.
     visibility = max(each["VisibilityTimeout"] for each in queues)
-    taken = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
     return Stack(
-        table={name: table[name] for name in taken},
+        table=table_of(template),
         environment={
             name: text for each in functions for name, text in each.items() if isinstance(text, str)
         },

@@ -20,6 +20,7 @@ from infra.local.provider import Provider
 from infra.local.simulator import Options, SimulatedTelesign
 from tests.faults.plan import FaultPlan
 from tests.faults.proxy import Proxy, Upstream, of_api, of_aws, of_cdn
+from tests.synthesis import table_of
 
 CUSTOMER, API_KEY = "CANARY-7C1D-CUSTOMER", "Q0FOQVJZ+fault/key+91ab=="
 SECRETS = (CUSTOMER, API_KEY, "Signature=", "Authorization: Basic")
@@ -159,9 +160,5 @@ def _environments(deployment: Deployment) -> dict[str, dict[str, str]]:
 
 
 def _table(folder: Path) -> dict[str, Any]:
-    template = json.loads((folder / "cdk.out" / f"{STACK}.template.json").read_text(encoding="utf-8"))
-    (table,) = (
-        each for each in template["Resources"].values() if each["Type"] == "AWS::DynamoDB::GlobalTable"
-    )
-    taken = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
-    return {name: table["Properties"][name] for name in taken}
+    template = (folder / "cdk.out" / f"{STACK}.template.json").read_text(encoding="utf-8")
+    return table_of(json.loads(template))

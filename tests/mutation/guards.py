@@ -19,8 +19,6 @@ from tempfile import TemporaryDirectory
 import click
 import pytest
 
-from tests.synthesis import synthesized
-
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "functions"
 PRELOADED = (
@@ -29,9 +27,6 @@ PRELOADED = (
     *("moto.secretsmanager.models", "moto.sqs.models", "requests"),
 )
 """Imported once, and not by each fork anew. None of them imports the functions."""
-
-
-NEED_THE_TEMPLATE = ("entries::", "ledger::")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +87,7 @@ def _run(functions: Path, nodes: Sequence[str]) -> None:
     sys.dont_write_bytecode = True  # a changed file of the same second and size would not be read again
     sys.path.insert(0, str(functions))
     for name in [name for name in sys.modules if name.split(".")[0] in ("call_archive", "tests")]:
-        if name != "tests.synthesis":
-            del sys.modules[name]
+        del sys.modules[name]
     options = [
         "-x",
         "-q",
@@ -136,8 +130,6 @@ def main(words: tuple[str, ...]) -> None:
         importlib.import_module(name)
     with TemporaryDirectory() as folder:
         functions = Path(folder, "functions")
-        if any(guard.test.startswith(NEED_THE_TEMPLATE) for guard in guards):
-            synthesized(Path(folder))
         shutil.copytree(
             FUNCTIONS, functions, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
         )

@@ -16,7 +16,7 @@ from call_archive.ledger import Ledger
 from call_archive.queues import Queue
 from infra.local.simulator import Options, SimulatedTelesign
 from tests.raw_server import RawServer
-from tests.synthesis import synthesized
+from tests.synthesis import properties_of, synthesized, table_of
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 REGION = "eu-central-1"
@@ -44,28 +44,20 @@ def start_telesign() -> Iterator[StartTelesign]:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def template() -> dict[str, Any]:
     """The stack as the app synthesizes it with the shipped settings."""
-    own = tmp_path_factory.getbasetemp()
-    return synthesized(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
+    return synthesized()
 
 
 @pytest.fixture(scope="session")
-def resources(template: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(template["Resources"].values())
+def table_properties(template: dict[str, Any]) -> dict[str, Any]:
+    return table_of(template)
 
 
 @pytest.fixture(scope="session")
-def table_properties(resources: list[dict[str, Any]]) -> dict[str, Any]:
-    (table,) = (each for each in resources if each["Type"] == "AWS::DynamoDB::GlobalTable")
-    properties: dict[str, Any] = table["Properties"]
-    return properties
-
-
-@pytest.fixture(scope="session")
-def function_environments(resources: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+def function_environments(template: dict[str, Any]) -> dict[str, dict[str, str]]:
     """What each function finds in its environment, by service; without the names of resources."""
-    functions = [each["Properties"] for each in resources if each["Type"] == "AWS::Lambda::Function"]
+    functions = properties_of(template, "AWS::Lambda::Function")
     found = [function["Environment"]["Variables"] for function in functions]
     return {
         each["POWERTOOLS_SERVICE_NAME"]: {name: text for name, text in each.items() if isinstance(text, str)}
@@ -104,8 +96,7 @@ def ledger(aws: None, table_properties: dict[str, Any]) -> Ledger:
     """The ledger on a table with the template's own keys and indexes."""
     del aws
     client = boto3.client("dynamodb")
-    taken = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
-    client.create_table(TableName="ledger", **{name: table_properties[name] for name in taken})
+    client.create_table(TableName="ledger", **table_properties)
     return Ledger(client, "ledger")
 
 
