@@ -179,7 +179,9 @@ def _stored_as_kept(stored: StoredObject | None) -> StoredObject | None:
 
 
 def _as_owed(owed: OwedWindow) -> OwedWindow:
-    window = replace(owed.window, start=_to_seconds(owed.window.start), end=_to_seconds(owed.window.end))
+    window = owed.window
+    if window.start.microsecond or window.end.microsecond:
+        window = replace(window, start=_to_seconds(window.start), end=_to_seconds(window.end))
     return replace(
         owed,
         window=window,
@@ -189,4 +191,4 @@ def _as_owed(owed: OwedWindow) -> OwedWindow:
 
 
 def _to_seconds(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0)
+    return moment.replace(microsecond=0) if moment.microsecond else moment

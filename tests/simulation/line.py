@@ -15,8 +15,9 @@ from tests.simulation.schedule import Schedule
 T = TypeVar("T")
 
 HTML = b"<html><body>This recording was moved.</body></html>"
-LATENCY = {"provider": 1.0, "downloads": 0.5, "archive": 4.0, "ledger": 0.02}
-"""Seconds a step takes at most, by what is asked; queues take as long as the ledger."""
+LATENCY = {"provider": 1.0, "downloads": 0.5, "archive": 4.0}
+"""Seconds a step takes at most, by what is asked."""
+SHORTEST_LATENCY = 0.02
 SLOW = 200
 """A slow one takes up to so many times as long."""
 
@@ -119,25 +120,27 @@ class Line(Steps):
 
     def _pass_time(self, invocation: Invocation, step: str) -> None:
         self.asked[step] += 1
-        asked = step.split(".", 1)[0]
+        asked = step.partition(".")[0]
         if asked == "provider":
             invocation.budget.wait()
-        seconds = LATENCY.get(asked, 0.02) * self.random.random()
+        seconds = LATENCY.get(asked, SHORTEST_LATENCY) * self.random.random()
         if self._is_troubled and self._dice.comes("slow"):
             self._count("slow", step, ())
             seconds *= SLOW
-        self.schedule.wait(min(seconds, max(invocation.ends - self.schedule.seconds, 0)))
+        schedule = self.schedule
+        schedule.wait(max(0, min(seconds, invocation.ends - schedule.seconds)))
         if invocation.dead:
             raise CrashError
-        if self.schedule.seconds >= invocation.ends:
+        if schedule.seconds >= invocation.ends:
             self._count("killed by timeout", step, ())
             invocation.dead = True
             raise CrashError
 
     def _fail(self, invocation: Invocation, step: str, asked: Sequence[Any]) -> None:
-        if not self._is_troubled:
+        seconds = self.schedule.seconds
+        if seconds >= self.trouble.until:
             return
-        outage = self.trouble.out(step, self.schedule.seconds)
+        outage = self.trouble.out(step, seconds)
         if outage is not None:
             self._count(f"outage: {outage}", step, asked)
             raise self._dying(invocation, OUTAGES[outage][1](self.random))

@@ -25,7 +25,7 @@ ARCHIVED, NONE, LOST = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
     start: datetime
-    days: int
+    days: float
     trouble_ends: datetime
     skew: timedelta
     """How far the provider's clock is ahead."""

@@ -15,6 +15,7 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = 86_400.0
 SECRETS = ("CANARY-SIGNATURE-c3Fz", "CANARY-API-KEY-Zk9+/==", "CANARY-TRANSCRIPT-of-a-call")
 MOST_SKEW_SECONDS = 300
+HOURLY_SECONDS = 3600
 LASTING = ("provider", "api", "credentials", "recording host", "bucket")
 SELDOM_ASKED = frozenset(
     {
@@ -67,7 +68,7 @@ class Scenario:
 
 def a_scenario(seed: int) -> Scenario:
     random = Random(seed)
-    days = random.choice([1, 1, 1, 1, 1, 1, 2, 2, 3, 4, 6, 10])
+    days = random.choice([*[0.5] * 8, *[1] * 7, 2, 2, 3, 7])
     settings = _settings(random, days)
     trouble = _trouble(random, days, settings)
     times = Times(
@@ -81,7 +82,7 @@ def a_scenario(seed: int) -> Scenario:
     )
     calls: dict[str, list[ScriptedFile]] = {}
     truth: list[Served] = []
-    for number in range(random.choice([1, 2, 5, 10, 20, 40])):
+    for number in range(random.choice([1, 2, 2, 3, 3, 5, 5, 8, 12, 40])):
         reference_id = f"{random.getrandbits(64):016X}{number:04X}"
         calls[reference_id], told = a_life(random, reference_id, times, text=SECRETS[2])
         truth += told
@@ -102,13 +103,12 @@ def a_scenario(seed: int) -> Scenario:
     )
 
 
-def _settings(random: Random, days: int) -> Settings:
+def _settings(random: Random, days: float) -> Settings:
     timeout_seconds = random.choice([180, 300, 900, 900])
-    tick_minutes = random.choice([5, 15, 30, 60, 60]) if days <= 1 else random.choice([15, 30, 60, 60])
     return Settings(
-        tick_seconds=60 * tick_minutes,
+        tick_seconds=60 * _tick_minutes(random, days),
         overlap=timedelta(minutes=random.choice([15, 15, 30])),
-        recheck=timedelta(days=random.choice([1, 1, 2, 2, 3]) if days <= 2 else random.choice([1, 2])),
+        recheck=timedelta(days=random.choice([1, 1, 1, 2, 3] if days <= 2 else [1, 1, 2])),
         timeout_seconds=timeout_seconds,
         fetch_queue_target=random.choice([10, 1000]),
         requests_per_second=random.choice([20, 20, 2, 0.5]),
@@ -122,7 +122,12 @@ def _settings(random: Random, days: int) -> Settings:
     )
 
 
-def _trouble(random: Random, days: int, settings: Settings) -> Trouble:
+def _tick_minutes(random: Random, days: float) -> int:
+    """Ticks are most of a run's work, and most find nothing: often in few runs, and those are short ones."""
+    return random.choice([5, 15, 30, *[60] * 6] if days < 1 else [30, 60, 60, 60])
+
+
+def _trouble(random: Random, days: float, settings: Settings) -> Trouble:
     """Each kind of fault comes or does not in a run, seldom or often: rare meetings need that."""
     rates = {kind: _rate(random, kind) for kind in KINDS if random.random() < 0.4}
     until = days * DAY
@@ -135,7 +140,8 @@ def _trouble(random: Random, days: int, settings: Settings) -> Trouble:
     if random.random() < 0.05:
         rates, outages = {}, []
     deadline = settings.policy.retry_deadline.total_seconds()
-    if random.random() < 0.15 and deadline <= 2 * DAY:  # one that outlasts the patience with an answer
+    # One that outlasts the patience with an answer. Each tick owes another window then, and each is tried hourly.
+    if random.random() < 0.1 and deadline <= 2 * DAY and settings.tick_seconds >= HOURLY_SECONDS:
         begins, length = random.uniform(0, until), deadline * random.uniform(1.1, 2.2)
         outages.append(Outage(kind=random.choice(LASTING), begins=begins, ends=begins + length))
         until = max(until, begins + length)
