@@ -31,7 +31,7 @@ MODULES = (
     *("transcripts", "visiting", "visits", "windows"),
 )
 TESTS = (
-    *("conftest.py", "factories.py", "models.py", "synthesis.py"),
+    *("conftest.py", "factories.py", "models.py"),
     *(f"test_{module}.py" for module in MODULES if module != "outcomes"),  # test_visits.py is theirs too
 )
 NOTICED = {"killed", "timeout", "segfault"}
@@ -75,6 +75,8 @@ def prepare() -> None:
     sources = {
         Path("src/call_archive"): sorted((ROOT / "functions" / "call_archive").glob("*.py")),
         Path("tests/unit"): [ROOT / "tests" / "unit" / name for name in TESTS],
+        Path("tests/models"): sorted((ROOT / "tests" / "models").glob("*.py")),
+        Path("tests"): [ROOT / "tests" / name for name in ("raw_server.py", "synthesis.py")],
         Path("tests/mutation"): [Path(__file__).with_name("quick.py")],
     }
     digest = hashlib.sha256(CONFIG.encode())
@@ -85,7 +87,7 @@ def prepare() -> None:
         return
     shutil.rmtree(WORKSPACE, ignore_errors=True)
     for folder, paths in sources.items():
-        (WORKSPACE / folder).mkdir(parents=True)
+        (WORKSPACE / folder).mkdir(parents=True, exist_ok=True)
         for path in paths:
             shutil.copy2(path, WORKSPACE / folder)
     shutil.copytree(ROOT / "infra", WORKSPACE / "infra", ignore=shutil.ignore_patterns("__pycache__"))
