@@ -1,5 +1,6 @@
 """How the tests are spread over processes, and how patient they are."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = ("conformance", "crashes", "e2e", "faults", "infra", "integration", "permissions")
 """Folders whose tests share a deployment or a synthesized stack: each is one process's work."""
+
+MEASURED = ("badinput", "unit")
+OF_INFRA = ("test_cli.py", "test_local_comparison.py", "test_verify.py")
+"""Coverage is taken from the first, but for the second: they try infra. Measuring takes half as long again."""
 
 # How fast this machine is says nothing about the code.
 settings.register_profile(
@@ -22,6 +27,13 @@ class ByFolder(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         _tests, folder, *_ = nodeid.split("/")
         return folder if folder in TOGETHER else nodeid
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder not in MEASURED or item.path.name in OF_INFRA:
+            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -56,7 +57,9 @@ def recordings(archive: RunningArchive) -> Iterator[str]:
 
 def screens(archive: RunningArchive) -> Iterator[str]:
     yield from archive.screens
-    yield archive.command("find", "--start", "2020-01-01", "--end", "2040-01-01").stdout
+    end = datetime.now(UTC)
+    day = timedelta(days=1)
+    yield archive.command("find", "--start", f"{end - day:%Y-%m-%d}", "--end", f"{end + day:%Y-%m-%d}").stdout
 
 
 def ministack_log(archive: RunningArchive) -> Iterator[str]:

@@ -21,9 +21,12 @@ from call_archive.visits import Policy, Seen, next_visit
 from call_archive.windows import cut
 from tests.models.archive import Archive
 from tests.models.provider import Body, Provider
-from tests.simulation.running import Outcome, run_seed
+from tests.simulation.running import run_seed
 
 Planted = AbstractContextManager[object]
+
+SEARCHED = 400
+"""Seeds that are tried until one sees a bug."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +34,10 @@ class Bug:
     invariant: str
     what: str
     plant: Callable[[], Planted]
+    seed: int
+    """The first that sees it for what it is, and nothing without it: `poe simulate --planted` finds them."""
     rates: Mapping[str, float] = field(default_factory=dict)
     """Of faults without which it does not show."""
-    seeds: range = range(40)
 
 
 def _not_swept() -> Planted:
@@ -208,63 +212,80 @@ def _told_after() -> Planted:
 
 BUGS = {
     "listed, not noted": Bug(
-        invariant="I1", what="a page's calls are queued and not noted", plant=_listed_unnoted
+        invariant="I1", what="a page's calls are queued and not noted", plant=_listed_unnoted, seed=0
     ),
     "short bodies": Bug(
         invariant="I2",
         what="a short body is taken for a whole one",
         plant=_short_bodies_accepted,
+        seed=0,
         rates={"short body": 0.3},
     ),
-    "another key": Bug(invariant="I3", what="an object is put under another file's key", plant=_another_key),
-    "any page": Bug(invariant="I3", what="a web page is taken for a recording", plant=_any_page_accepted),
-    "unconditional put": Bug(invariant="I4", what="put without If-None-Match", plant=_put_without_condition),
-    "ledger first": Bug(invariant="I5", what="archived in the ledger before the bucket", plant=_ledger_first),
+    "another key": Bug(
+        invariant="I3", what="an object is put under another file's key", plant=_another_key, seed=0
+    ),
+    "any page": Bug(
+        invariant="I3", what="a web page is taken for a recording", plant=_any_page_accepted, seed=1
+    ),
+    "unconditional put": Bug(
+        invariant="I4", what="put without If-None-Match", plant=_put_without_condition, seed=0
+    ),
+    "ledger first": Bug(
+        invariant="I5", what="archived in the ledger before the bucket", plant=_ledger_first, seed=0
+    ),
     "cursor first": Bug(
-        invariant="I6", what="the cursor moves before windows are noted", plant=_cursor_first
+        invariant="I6", what="the cursor moves before windows are noted", plant=_cursor_first, seed=0
     ),
     "no waiting": Bug(
-        invariant="I7", what="a pending transcript is called none", plant=_no_transcript_deadline
+        invariant="I7", what="a pending transcript is called none", plant=_no_transcript_deadline, seed=0
     ),
-    "poison first": Bug(invariant="I8", what="the sweep stops at a call that fails", plant=_poison_first),
-    "same hop": Bug(invariant="I9", what="a chain of messages has no end", plant=_same_hop),
+    "poison first": Bug(
+        invariant="I8", what="the sweep stops at a call that fails", plant=_poison_first, seed=0
+    ),
+    "same hop": Bug(invariant="I9", what="a chain of messages has no end", plant=_same_hop, seed=0),
     "link in a reason": Bug(
-        invariant="I10", what="an error's text holds the signed link", plant=_link_in_reason
+        invariant="I10", what="an error's text holds the signed link", plant=_link_in_reason, seed=0
     ),
-    "uploads left": Bug(invariant="I11", what="an upload is begun and not ended", plant=_uploads_left),
-    "impatience": Bug(invariant="I12", what="an outage ends calls as failed", plant=_outage_is_failure),
+    "uploads left": Bug(
+        invariant="I11", what="an upload is begun and not ended", plant=_uploads_left, seed=0
+    ),
+    "impatience": Bug(
+        invariant="I12", what="an outage ends calls as failed", plant=_outage_is_failure, seed=2
+    ),
     "one deadline": Bug(
         invariant="I12",
         what="an outage longer than the deadline ends calls",
         plant=_one_deadline,
+        seed=44,
     ),
-    "no window sweep": Bug(invariant="I12", what="a window whose message is lost stays", plant=_not_swept),
-    "untold": Bug(invariant="I13", what="losses are not told", plant=_untold),
+    "no window sweep": Bug(
+        invariant="I12", what="a window whose message is lost stays", plant=_not_swept, seed=0
+    ),
+    "untold": Bug(invariant="I13", what="losses are not told", plant=_untold, seed=0),
     "told after": Bug(
         invariant="I13",
         what="losses are told after the ledger's write",
         plant=_told_after,
+        seed=6,
         rates={"crash after": 0.1},
     ),
 }
 
 
-def first_caught(bug: Bug) -> Outcome | None:
-    """The first seed that sees the bug for what it is, and nothing without it."""
-    for seed in bug.seeds:
-        with bug.plant():
-            outcome = run_seed(seed, rates=bug.rates)
-        caught = any(each.invariant == bug.invariant for each in outcome.violations)
-        if caught and not run_seed(seed, rates=bug.rates).violations:
-            return outcome
-    return None
+def is_caught(bug: Bug, seed: int) -> bool:
+    with bug.plant():
+        found = run_seed(seed, rates=bug.rates).violations
+    caught = any(each.invariant == bug.invariant for each in found)
+    return caught and not run_seed(seed, rates=bug.rates).violations
 
 
 def report() -> int:
-    missed = 0
+    """Prints the first seed that catches each bug; 1 if one is not the seed that is written down here."""
+    wrong = 0
     for name, bug in BUGS.items():
-        caught = first_caught(bug)
-        missed += caught is None
-        seed = f"seed {caught.seed}" if caught else f"NOT CAUGHT by {len(bug.seeds)} seeds"
-        echo(f"{bug.invariant:4} {name:20} {seed:10} {bug.what}")
-    return 1 if missed else 0
+        first = next((seed for seed in range(SEARCHED) if is_caught(bug, seed)), None)
+        seed = f"NOT CAUGHT by {SEARCHED} seeds" if first is None else f"seed {first}"
+        wrong += first != bug.seed
+        told = "" if first == bug.seed else f" (not {bug.seed}, as is written in planted.py)"
+        echo(f"{bug.invariant:4} {name:20} {seed:10} {bug.what}{told}")
+    return 1 if wrong else 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulation.planted import BUGS, first_caught
+from tests.simulation.planted import BUGS, is_caught
 from tests.simulation.running import run_seed
 
 SEEDS = range(30)
@@ -26,4 +26,4 @@ def test_a_seed_gives_the_same_steps_each_time(seed: int) -> None:
 
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_caught_as_what_it_breaks(name: str) -> None:
-    assert first_caught(BUGS[name]) is not None
+    assert is_caught(BUGS[name], BUGS[name].seed)
