@@ -64,12 +64,12 @@ class Result:
 
 
 def run(cell: Cell, stage: Stage) -> Result:
-    with _begun(cell, stage) as world, impatience(on=_waits(cell)):
+    with _begun(cell, stage) as world, impatience(cell):
         passing = _passing(cell, world)
     with _begun(cell, stage) as world:
-        with impatience(on=_waits(cell)):
+        with impatience(cell):
             staying = _staying(cell, world)
-        if _waits(cell):
+        if cell.waits:
             new_environment()
         healed = _healed(cell, world)
     return Result(cell=cell, passing=passing, staying=staying, healed=healed)
@@ -85,13 +85,9 @@ def _begun(cell: Cell, stage: Stage) -> Iterator[World]:
         yield world
 
 
-def _waits(cell: Cell) -> bool:
-    return cell.fault in (Fault.SILENCE, Fault.DRIP)
-
-
 def _passing(cell: Cell, world: World) -> Act:
     plan = world.stage.fronts.plan
-    times = 1 if _waits(cell) else TIMES
+    times = 1 if cell.waits else TIMES
     plan.add(cell.dependency, cell.fault, times)
     if cell.dependency is Dependency.HEAD_OBJECT:  # asked only about an object whose storing was not told
         plan.add(Dependency.PUT_OBJECT, Fault.ANSWER_LOST, times)
@@ -112,7 +108,7 @@ def _staying(cell: Cell, world: World) -> Act:
     if cell.dependency is Dependency.HEAD_OBJECT:
         plan.add(Dependency.PUT_OBJECT, Fault.ANSWER_LOST)
     _begin(cell, world)
-    for _ in range(1 if _waits(cell) else MOST_RECEIVES + 1):
+    for _ in range(1 if cell.waits else MOST_RECEIVES + 1):
         if not world.deliver():
             break
     world.stage.clock.advance(DEADLINE_MINUTES + ROUND_MINUTES)

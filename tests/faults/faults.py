@@ -98,6 +98,11 @@ class Cell:
     dependency: Dependency
     fault: Fault
 
+    @property
+    def waits(self) -> bool:
+        """Whether a client must give up waiting for the fault to show."""
+        return self.fault in (Fault.SILENCE, Fault.DRIP)
+
     def __str__(self) -> str:
         return f"{self.dependency} - {self.fault}"
 

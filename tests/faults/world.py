@@ -23,6 +23,7 @@ from call_archive.queues import Queue
 from call_archive.windows import cut
 from infra.local.ministack import ACCOUNT, REGION
 from tests.debugging import logged_at_debug
+from tests.faults.faults import Cell, Dependency
 from tests.faults.stage import BEGIN, END, Stage
 
 CONTEXT = SimpleNamespace(aws_request_id="request", get_remaining_time_in_millis=lambda: 600_000)
@@ -185,20 +186,31 @@ def _connections_closed(patch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def impatience(*, on: bool) -> Iterator[None]:
-    """The clients wait for a moment where they wait for up to a minute in Lambda."""
+def impatience(cell: Cell) -> Iterator[None]:
+    """Where the cell's fault is waited for, its client waits for a moment, and not up to a minute as in Lambda.
+
+    That one client alone: on a busy machine a moment may be too short for what is sound.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        if on:
-            _be_impatient(patch)
+        if cell.waits:
+            _be_impatient(cell.dependency, patch)
         yield
 
 
-def _be_impatient(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(telesign, "TIMEOUTS_SECONDS", (1, IMPATIENT_SECONDS))
-    patch.setattr(telesign, "LONGEST_ANSWER_SECONDS", IMPATIENT_SECONDS)
-    patch.setattr(downloads, "TIMEOUT_SECONDS", IMPATIENT_SECONDS)
-    patch.setattr(downloads, "GRACE_SECONDS", IMPATIENT_SECONDS)
-    patch.setattr(downloads, "SLOWEST", 2**40)
+def _be_impatient(dependency: Dependency, patch: pytest.MonkeyPatch) -> None:
+    match dependency:
+        case Dependency.LIST | Dependency.CALL:
+            patch.setattr(telesign, "TIMEOUTS_SECONDS", (1, IMPATIENT_SECONDS))
+            patch.setattr(telesign, "LONGEST_ANSWER_SECONDS", IMPATIENT_SECONDS)
+        case Dependency.DOWNLOAD | Dependency.DNS:
+            patch.setattr(downloads, "TIMEOUT_SECONDS", IMPATIENT_SECONDS)
+            patch.setattr(downloads, "GRACE_SECONDS", IMPATIENT_SECONDS)
+            patch.setattr(downloads, "SLOWEST", 2**40)
+        case _:
+            _be_impatient_with_aws(patch)
+
+
+def _be_impatient_with_aws(patch: pytest.MonkeyPatch) -> None:
     patient = wiring.aws_config
     short = Config(read_timeout=IMPATIENT_SECONDS)
     few = {"retries": {"mode": "standard", "total_max_attempts": 2}}
