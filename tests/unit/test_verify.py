@@ -769,4 +769,5 @@ def test_what_it_holds_in_memory_does_not_grow_with_the_archive(monkeypatch: pyt
     monkeypatch.setattr(buckets, "PAGE_KEYS", 20)
     monkeypatch.setattr(walking, "PAGE_CALLS", 20)
     peak_of(20)
-    assert peak_of(200) < 1.5 * peak_of(40)
+    # The peak of the same run differs, by less than a half: garbage is collected now or then.
+    assert peak_of(1000) < 3 * peak_of(40)
