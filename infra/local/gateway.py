@@ -2,6 +2,9 @@
 
 S3 answers a PutObject with the checksum it verified and keeps. MiniStack verifies and keeps it too, and says it
 when asked for the object, but not in this answer.
+
+S3 answers a GetObject with a body of any length. MiniStack hands it out in one piece, of which TLS takes less than
+2 GiB.
 """
 
 import re
@@ -19,13 +22,14 @@ CHECKSUM = re.compile(
     rb"(x-amz-checksum-(?:crc32c?|crc64nvme|sha1|sha256)):\s*([A-Za-z0-9+/=]+)", re.IGNORECASE
 )
 LONGEST_TRAILER_BYTES = 512
+PIECE_BYTES = 64 * 1024**2
 OK = 200
 
 
 async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
     # A part of a multipart upload is left alone: MiniStack answers those as AWS does.
     if scope["type"] != "http" or scope["method"] != "PUT" or b"partNumber=" in scope["query_string"]:
-        await ministack(scope, receive, send)
+        await ministack(scope, receive, _in_pieces(send))
         return
     ending = b""
 
@@ -41,6 +45,19 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         await send(message)
 
     await ministack(scope, receive_and_remember, send_with_checksum)
+
+
+def _in_pieces(send: Send) -> Send:
+    async def send_in_pieces(message: Message) -> None:
+        body = message.get("body", b"")
+        if len(body) <= PIECE_BYTES:
+            await send(message)
+            return
+        for first in range(0, len(body), PIECE_BYTES):
+            more = first + PIECE_BYTES < len(body) or message.get("more_body", False)
+            await send({**message, "body": body[first : first + PIECE_BYTES], "more_body": more})
+
+    return send_in_pieces
 
 
 def _verified(headers: list[Header], ending: bytes) -> Iterator[Header]:

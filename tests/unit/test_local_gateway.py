@@ -1,4 +1,4 @@
-"""MiniStack's answer to a PutObject, bent to hold the checksum that S3's holds."""
+"""MiniStack's answers, bent: to a PutObject they hold the checksum that S3's holds, and large ones come in pieces."""
 
 import asyncio
 from typing import Any
@@ -62,3 +62,30 @@ def test_a_part_and_a_refusal_are_left_alone(monkeypatch: pytest.MonkeyPatch) ->
     headers = {b"x-amz-checksum-sha256": SHA256}
     assert answered(monkeypatch, headers=headers, query=b"partNumber=1&uploadId=x") == {b"etag": b"x"}
     assert answered(monkeypatch, headers=headers, status=412) == {b"etag": b"x"}
+
+
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 20, 21])
+def test_a_body_is_handed_out_whole_in_pieces_that_tls_takes(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    body, sent = bytes(range(size)), []
+    monkeypatch.setattr(gateway, "PIECE_BYTES", 10)
+
+    async def stub(_scope: object, _receive: gateway.Receive, send: gateway.Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    monkeypatch.setattr(gateway, "ministack", stub)
+    scope = {"type": "http", "method": "GET", "query_string": b"", "headers": []}
+    asyncio.run(gateway.app(scope, receive, send))
+    start, *pieces = sent
+    assert start == {"type": "http.response.start", "status": 200, "headers": []}
+    assert b"".join(piece["body"] for piece in pieces) == body
+    assert max(len(piece["body"]) for piece in pieces) <= 10
+    assert [piece.get("more_body", False) for piece in pieces] == [True] * (len(pieces) - 1) + [False]
