@@ -47,6 +47,9 @@ def to_sortable(moment: datetime) -> str:
 
 
 def from_sortable(text: str) -> datetime:
+    """The opposite of `to_sortable`; ValueError when it is not of that form."""
+    if not text.endswith("Z"):
+        raise ValueError(f"{text!r} does not say that it is UTC")
     return from_text(text.removesuffix("Z"))
 
 

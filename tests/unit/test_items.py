@@ -180,3 +180,9 @@ def test_a_file_that_holds_no_count_of_unfit_bodies_had_none() -> None:
 
 def test_a_moment_is_cut_to_its_second() -> None:
     assert from_sortable(to_sortable(at(milliseconds=999))) == NOW
+
+
+@pytest.mark.parametrize("text", ["2026-03-01T12:00:00", "2026-03-01T12:00:00+00:00", "2026-03-01Z", ""])
+def test_a_moment_in_another_form_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not of the form|does not say that it is UTC"):
+        from_sortable(text)
