@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import UTC
 from types import SimpleNamespace
@@ -395,9 +396,11 @@ def test_every_line_of_the_log_has_lambdas_request_id(world: World) -> None:
 
 
 def test_a_line_of_the_log_is_the_event_and_its_fields(
-    uncached: None, capsys: pytest.CaptureFixture[str]
+    uncached: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del uncached
+    # A logger keeps the stream that it was made with: one of this name may be an earlier test's.
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", str(uuid.uuid4()))
     telemetry.tell("call_listed", reference_id="CALL")
     line = json.loads(capsys.readouterr().out)
     assert (line["message"], line["reference_id"], line.get("location")) == ("call_listed", "CALL", None)
