@@ -56,8 +56,8 @@ def deployed(
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        stack.enter_context(mock_aws())  # which takes the default session away
         patch.setattr(boto3, "DEFAULT_SESSION", session)
-        stack.enter_context(mock_aws())
         provider = stack.enter_context(SimulatedTelesign(Options(history_end=NOW, now=lambda: NOW)))
         patch.setattr(wiring, "now", lambda: NOW)
         log = io.StringIO()

@@ -86,8 +86,8 @@ def aws(monkeypatch: pytest.MonkeyPatch, boto3_session: boto3.Session) -> Iterat
         "AWS_EC2_METADATA_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3_session)
-    with mock_aws():
+    with mock_aws():  # which takes the default session away
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3_session)
         yield
 
 
