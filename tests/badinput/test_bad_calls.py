@@ -19,15 +19,14 @@ from call_archive.calls import (
     after_listing,
     unlisted_call,
 )
-from call_archive.errors import PermanentError
 from call_archive.items import call_to_item
 from call_archive.keys import Origin
-from call_archive.messages import VisitMessage, WindowMessage
+from call_archive.messages import VisitMessage
 from call_archive.outcomes import NO_ROOM, after_visit
-from call_archive.rows import Page, parse_call
+from call_archive.rows import parse_call
 from call_archive.visits import Policy, Seen, recordings_owed, transcripts_owed
 from tests.badinput.cases import cases
-from tests.unit.factories import NOW, a_row, a_window, an_owed_window
+from tests.unit.factories import NOW, a_row
 from tests.unit.models import World
 
 if TYPE_CHECKING:
@@ -196,25 +195,3 @@ def test_a_call_that_cannot_be_held_spares_the_others_of_its_page(
     assert (first, last) == (True, True)
     assert str(poison) == "the ledger cannot hold call POISON"
     assert set(refusing.read_many(["A", "POISON", "B"])) == {"A", "B"}
-
-
-def test_a_call_that_cannot_be_held_is_told_and_neither_its_page_nor_its_window_waits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    world = World({}, now=NOW)
-    window = a_window()
-    world.ledger.windows[window] = an_owed_window(window)
-    rows = tuple(a_row(f"{each}.wav", reference_id=each) for each in ("A", "POISON", "B"))
-    monkeypatch.setattr(world.provider, "first_page", lambda _: Page(rows=rows, token=None, unreadable=0))
-    write = world.ledger.write
-    refused = PermanentError("the ledger cannot hold call POISON")
-    monkeypatch.setattr(
-        world.ledger,
-        "write_many",
-        lambda calls: [refused if call.reference_id == "POISON" else write(call) for call in calls],
-    )
-    world.list_window(WindowMessage(window=window))
-    assert (set(world.ledger.calls), world.ledger.windows) == ({"A", "B"}, {})
-    assert len(world.fetch_queue.sent) == 2
-    (told,) = world.told_of("row_unreadable")
-    assert (told["reference_id"], told["reason"]) == ("POISON", str(refused))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from call_archive.calls import (
+    MOST_FILES,
     Call,
     FileStatus,
     RecordingFile,
@@ -78,6 +79,11 @@ def a_call(**files_by_stem: RecordingFile) -> Call:
         next_visit_at=at(minutes=20),
         files={f"{stem}.wav": file for stem, file in files_by_stem.items()},
     )
+
+
+def a_full_call() -> Call:
+    """A call of as many files as the ledger has room for, all archived: `0.wav`, `1.wav`, …"""
+    return a_call(**{str(number): an_archived_file(TranscriptStatus.NONE) for number in range(MOST_FILES)})
 
 
 def a_window(*, seconds: int = 3600, again: bool = False) -> Window:

@@ -17,6 +17,7 @@ from tests.unit.factories import (
     NOW,
     a_call,
     a_file,
+    a_full_call,
     a_row,
     a_stored_object,
     a_transcript,
@@ -189,6 +190,15 @@ def test_a_second_look_keeps_the_recording_of_a_failed_transcript() -> None:
         "a.wav"
     ]
     assert (file.status, file.recording) == (FileStatus.ARCHIVED, a_stored_object())
+
+
+def test_a_file_that_finds_no_room_is_left_to_a_visit() -> None:
+    call = listed_anew(a_full_call(), a_row("one more.wav"))
+    assert (call.files, call.unnamed is not None) == (a_full_call().files, True)
+
+
+def test_a_file_that_a_full_call_holds_is_no_news() -> None:
+    assert listed(a_full_call(), a_row("0.wav", recorded_at=at(minutes=1))) is None
 
 
 def test_a_listed_link_is_never_printed() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from call_archive.calls import TranscriptStatus
-from call_archive.errors import RefusedError, RetryableError, StaleTokenError
+from call_archive.errors import PermanentError, RefusedError, RetryableError, StaleTokenError
 from call_archive.messages import WindowMessage
 from call_archive.rows import Page, parse_page
 from call_archive.visits import Policy
@@ -126,6 +126,25 @@ def test_rows_without_an_id_are_told_and_hold_nothing_up(monkeypatch: pytest.Mon
     monkeypatch.setattr(world.provider, "first_page", lambda _: page)
     list_once(world)
     assert (world.told_of("row_unreadable"), set(world.ledger.calls)) == ([TOLD | {"rows": 2}], {"call-1"})
+
+
+def test_a_call_that_the_ledger_cannot_hold_is_told_and_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = a_world(calls=2)
+    write, refused = world.ledger.write, PermanentError("the ledger cannot hold call call-0")
+    monkeypatch.setattr(
+        world.ledger,
+        "write_many",
+        lambda calls: [refused if call.reference_id == "call-0" else write(call) for call in calls],
+    )
+    list_once(world)
+    assert world.told_of("row_unreadable") == [TOLD | {"reference_id": "call-0", "reason": str(refused)}]
+    assert (set(world.ledger.calls), queued_calls(world), world.ledger.windows) == (
+        {"call-1"},
+        ["call-1"],
+        {},
+    )
 
 
 # What is known already
@@ -305,6 +324,8 @@ def test_a_second_stale_token_halves_the_window() -> None:
     world.steps.interrupt("provider.next_page", *[raising(StaleTokenError("stale"))] * 2)
     list_once(world)
     assert set(world.ledger.windows) == set(HOUR.halves() or ())
+    reason = "the pages' tokens are not accepted"
+    assert world.told_of("window_halved") == [{**TOLD, "reason": reason}]
 
 
 # Trouble

@@ -1,5 +1,6 @@
 """What is read out of the provider's JSON, whatever it holds."""
 
+import hashlib
 import time
 from typing import Any
 
@@ -88,6 +89,12 @@ def test_a_long_name_is_cut_to_a_bounded_length_of_its_own() -> None:
     ]
     assert [len(name) for name in read] == [LONGEST_NAME] * 2
     assert read[0] != read[1]
+
+
+def test_a_long_name_is_cut_the_same_way_for_ever_for_an_objects_key_is_made_of_it() -> None:
+    name = "ä" * 600
+    ((row,), _) = _page({"call_recordings": [an_entry(file_name=name)]})
+    assert row.file_name == "ä" * 495 + "~" + hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 @pytest.mark.parametrize("url", ["", None, 7, [], {}])
@@ -210,6 +217,25 @@ def test_a_file_that_can_be_downloaded_without_a_name_gets_one() -> None:
 
 def test_a_file_without_a_name_and_a_date_gets_a_name() -> None:
     assert names(an_entry(file_name=None, date=None, url=LINK)) == ["unnamed-undated.wav"]
+
+
+def test_files_without_a_name_are_numbered_past_what_another_file_is_called() -> None:
+    nameless = an_entry(file_name=None, url=LINK)
+    assert names(an_entry(file_name="unnamed-20260301T120000-2.wav"), nameless, nameless, nameless) == [
+        "unnamed-20260301T120000-2.wav",
+        "unnamed-20260301T120000.wav",
+        "unnamed-20260301T120000-3.wav",
+        "unnamed-20260301T120000-4.wav",
+    ]
+
+
+def test_files_of_one_name_are_numbered_where_their_dates_do_not_keep_them_apart() -> None:
+    namesakes = [an_entry(), an_entry(date="2026-03-01T13:05:09")]
+    assert names(an_entry(file_name="a.wav-20260301T130509"), *namesakes) == [
+        "a.wav-20260301T130509",
+        "a.wav",
+        "a.wav-20260301T130509-2",
+    ]
 
 
 def test_a_call_in_progress_keeps_its_row_without_a_name() -> None:

@@ -163,6 +163,15 @@ def test_the_sweep_keeps_the_fetch_queue_short(waiting: int, queued: int) -> Non
     assert len(queued_calls(world)) - waiting == queued
 
 
+def test_no_call_is_asked_for_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DynamoDB answers a limit of 0 with an error."""
+    world = a_world(due_calls=1, fetch_queue_target=0)
+    asked: list[object] = []
+    monkeypatch.setattr(world.ledger, "due_calls", lambda *most: asked.append(most) or [])
+    world.tick()
+    assert asked == []
+
+
 def test_room_for_one_call_is_filled() -> None:
     world = a_world(due_calls=2, fetch_queue_target=1)
     world.tick()
@@ -350,6 +359,14 @@ def test_the_gauges_are_those_that_the_alarms_look_at() -> None:
     world = a_world()
     world.tick()
     assert set(world.gauges) == {"OpenCalls", "OldestOpenCallAge", "ListingLag"}
+
+
+def test_a_tick_tells_how_far_behind_it_is() -> None:
+    world = a_world()
+    world.clock.advance(hours=2)
+    world.seconds_left = 59
+    world.tick()
+    assert world.gauges["ListingLag"] == 7200
 
 
 def test_no_open_call_has_no_age() -> None:

@@ -406,7 +406,13 @@ def test_the_loss_of_a_file_that_never_got_a_name_is_told() -> None:
     world = World({}, now=NOW)
     world.fetch_queue.send([FIRST])
     world.run(at(hours=1), ticks=False)
-    assert [fields["file_name"] for fields in world.told_of("recording_failed")] == [None]
+    [told] = world.told_of("recording_failed")
+    assert told == {
+        "reference_id": "call-1",
+        "file_name": None,
+        "visit": the_call(world).visits,
+        "reason": the_call(world).parts[0].reason,
+    }
 
 
 def test_a_visit_tells_what_was_deleted_before_it_came() -> None:
@@ -437,12 +443,17 @@ def test_a_visit_that_waits_tells_why_and_until_when() -> None:
     ]
 
 
-def test_a_visit_that_changes_nothing_of_a_transcript_tells_nothing_of_it() -> None:
+@pytest.mark.parametrize(
+    ("status", "event"),
+    [(TranscriptStatus.FAILED, "transcript_failed"), (TranscriptStatus.ARCHIVED, "transcript_archived")],
+)
+def test_a_visit_that_changes_nothing_of_a_transcript_tells_nothing_of_it(
+    status: TranscriptStatus, event: str
+) -> None:
     world = a_world()
-    file = an_archived_file(TranscriptStatus.FAILED)
-    world.ledger.calls["call-1"] = replace(a_call(a=file, b=a_file()), version=1)
+    world.ledger.calls["call-1"] = replace(a_call(a=an_archived_file(status), b=a_file()), version=1)
     world.visit(FIRST)
-    assert world.told_of("transcript_failed") == []
+    assert world.told_of(event) == []
 
 
 def test_the_tick_leaves_a_call_whose_message_is_on_its_way_alone() -> None:

@@ -14,12 +14,13 @@ from call_archive.errors import (
     UnfitBodyError,
     UnknownCallError,
 )
-from call_archive.outcomes import after_visit
+from call_archive.outcomes import NO_ROOM, after_visit
 from call_archive.revisits import Revisit
 from call_archive.visits import (
     Outcome,
     Policy,
     Seen,
+    kept_rows,
     next_visit,
     recordings_owed,
     transcripts_owed,
@@ -28,6 +29,7 @@ from tests.unit.factories import (
     NOW,
     a_call,
     a_file,
+    a_full_call,
     a_row,
     a_stored_object,
     a_transcript,
@@ -431,6 +433,33 @@ def test_an_empty_answer_ends_no_unnamed_part() -> None:
 def test_an_unnamed_row_that_was_deleted_is_settled() -> None:
     call = visited(unlisted_call("call-1", now=NOW), an_unnamed_row(status="deleted"))
     assert (call.settled, call.failed) == (True, False)
+
+
+def test_what_stays_in_progress_is_given_up_a_week_after_it_was_first_seen() -> None:
+    call = visited(visited(a_call(), an_unnamed_row()), an_unnamed_row(), now=at(days=7))
+    assert (call.settled, call.failed) == (True, True)
+
+
+# More files than the ledger has room for
+
+
+@pytest.mark.parametrize(("room", "kept"), [(2, 2), (1, 1), (0, 0)])
+def test_files_are_kept_as_long_as_there_is_room(room: int, kept: int) -> None:
+    full = a_full_call()
+    call = replace(full, files=dict(list(full.files.items())[room:]))
+    rows = [a_row(name) for name in (*call.files, "x.wav", "y.wav", "z.wav")]
+    assert list(kept_rows(call, rows)) == [*call.files, *("x.wav", "y.wav", "z.wav")[:kept]]
+
+
+def test_files_that_find_no_room_are_lost_and_said_so() -> None:
+    lost = visited(a_full_call(), a_row("one more.wav"), now=at(hours=1)).unnamed
+    assert lost == a_file(status=FAILED, reason=NO_ROOM, first_seen_at=at(hours=1))
+
+
+def test_files_that_find_no_room_are_lost_since_they_were_first_seen() -> None:
+    call = replace(a_full_call(), unnamed=a_file(recorded_at=at(days=-1), reason="not visited yet"))
+    lost = visited(call, a_row("one more.wav"), now=at(hours=1)).unnamed
+    assert lost == a_file(status=FAILED, reason=NO_ROOM, recorded_at=at(days=-1))
 
 
 # A call that the provider does not know
