@@ -134,7 +134,8 @@ class Config:
             provider_url=read.text("provider_url", "https://rest-ww.telesign.com", check=_check_provider_url),
             archive_from=_archive_from(read),
             recording_hosts=read.strings("recording_hosts", ("telesign.com", "tlsn.io"), check=_check_host),
-            max_requests_per_second=read.number("max_requests_per_second", 20, low=0.1, high=10_000),
+            # With less, a lister's next turn would be too far off for a second page to be waited for.
+            max_requests_per_second=read.number("max_requests_per_second", 20, low=1, high=10_000),
             fetcher_concurrency=read.integer("fetcher_concurrency", 2, low=2, high=1000),
             # The default is Lambda's longest: a 2 GiB file at a slow source still fits.
             function_timeout_seconds=read.integer("function_timeout_seconds", 900, low=180, high=900),

@@ -26,7 +26,7 @@ TEXTS = ("stack", "provider_url", "archive_from", "alarm_email")
 LISTS = ("recording_hosts", "transcript_failures")
 MAPS = ("consumers", "tags")
 NUMBERS = {
-    "max_requests_per_second": (0.1, 10_000),
+    "max_requests_per_second": (1, 10_000),
     "fetcher_concurrency": (2, 1000),
     "function_timeout_seconds": (180, 900),
     "tick_minutes": (1, 60),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from call_archive.telesign import Budget
 from infra.config import FETCHERS_SHARE, LISTER_CONCURRENCY, Config, ConfigError
 from infra.context import is_of_the_cdk
 
@@ -106,7 +107,7 @@ def test_a_provider_may_be_any_https_host_or_this_machine(url: str) -> None:
         ("recording_hosts", ["a,b.example"], "no host suffix"),
         ("recording_hosts", "tlsn.io", "list of texts"),
         ("recording_hosts", [1], "list of texts"),
-        ("max_requests_per_second", 0, "from 0.1 to"),
+        ("max_requests_per_second", 0.9, "from 1 to"),
         ("max_requests_per_second", "many", "a number"),
         ("max_requests_per_second", "nan", "a number"),
         ("max_requests_per_second", "inf", "a number"),
@@ -175,7 +176,7 @@ def test_what_the_cdk_itself_keeps_in_the_context_is_no_unknown_setting(key: str
 
 
 @pytest.mark.parametrize("concurrency", [2, 3, 7, 1000])
-@pytest.mark.parametrize("budget", [0.1, 20, 50])
+@pytest.mark.parametrize("budget", [1, 20, 50])
 def test_the_functions_parts_add_up_to_the_budget(budget: float, concurrency: int) -> None:
     config = Config.from_context(
         {**LEAST, "max_requests_per_second": budget, "fetcher_concurrency": concurrency}
@@ -184,6 +185,15 @@ def test_the_functions_parts_add_up_to_the_budget(budget: float, concurrency: in
     listers = config.lister_requests_per_second * LISTER_CONCURRENCY
     assert fetchers == pytest.approx(budget * FETCHERS_SHARE)
     assert fetchers + listers == pytest.approx(budget)
+
+
+def test_the_smallest_budget_lets_a_lister_wait_for_the_next_page() -> None:
+    config = Config.from_context({**LEAST, "max_requests_per_second": 1})
+    slept: list[float] = []
+    budget = Budget(config.lister_requests_per_second, now=lambda: 0.0, sleep=slept.append)
+    for _page in range(2):
+        budget.wait()
+    assert slept == pytest.approx([0, 10])
 
 
 def test_a_slow_tick_raises_no_false_alarm() -> None:

@@ -228,7 +228,7 @@ BUGS = {
         invariant="I3", what="a web page is taken for a recording", plant=_any_page_accepted, seed=1
     ),
     "unconditional put": Bug(
-        invariant="I4", what="put without If-None-Match", plant=_put_without_condition, seed=0
+        invariant="I4", what="put without If-None-Match", plant=_put_without_condition, seed=2
     ),
     "ledger first": Bug(
         invariant="I5", what="archived in the ledger before the bucket", plant=_ledger_first, seed=0
@@ -247,7 +247,7 @@ BUGS = {
         invariant="I10", what="an error's text holds the signed link", plant=_link_in_reason, seed=0
     ),
     "uploads left": Bug(
-        invariant="I11", what="an upload is begun and not ended", plant=_uploads_left, seed=0
+        invariant="I11", what="an upload is begun and not ended", plant=_uploads_left, seed=2
     ),
     "impatience": Bug(
         invariant="I12", what="an outage ends calls as failed", plant=_outage_is_failure, seed=2

@@ -12,6 +12,7 @@ from call_archive.messages import VisitMessage, WindowMessage
 from call_archive.telemetry import AT_ONCE
 from call_archive.ticking import Ticking, recheck, tick
 from call_archive.visiting import Visiting, visit
+from infra.config import FETCHERS_SHARE, LISTER_SHARE_EACH
 from tests.models.archive import Archive
 from tests.models.ledger import Ledger
 from tests.models.provider import Provider
@@ -100,8 +101,8 @@ class World:
             for name in ("fetch_queue", "windows_queue")
         )
         rate = settings.requests_per_second
-        self.lister = Function(self, "lister", share=rate * 0.1, slots=LISTERS)
-        self.fetcher = Function(self, "fetcher", share=rate * 0.8 / FETCHERS, slots=FETCHERS)
+        self.lister = Function(self, "lister", share=rate * LISTER_SHARE_EACH, slots=LISTERS)
+        self.fetcher = Function(self, "fetcher", share=rate * FETCHERS_SHARE / FETCHERS, slots=FETCHERS)
         self.windows = Poller(self.lister, self.windows_queue, self._list, batch=1)
         self.visits = Poller(self.fetcher, self.fetch_queue, self._visit, batch=FETCH_BATCH)
         self.line.noticed |= {

@@ -219,6 +219,11 @@ def test_a_file_without_a_name_and_a_date_gets_a_name() -> None:
     assert names(an_entry(file_name=None, date=None, url=LINK)) == ["unnamed-undated.wav"]
 
 
+def test_files_without_a_name_of_one_date_are_numbered() -> None:
+    nameless = an_entry(file_name=None, url=LINK)
+    assert names(nameless, nameless) == ["unnamed-20260301T120000.wav", "unnamed-20260301T120000-2.wav"]
+
+
 def test_files_without_a_name_are_numbered_past_what_another_file_is_called() -> None:
     nameless = an_entry(file_name=None, url=LINK)
     assert names(an_entry(file_name="unnamed-20260301T120000-2.wav"), nameless, nameless, nameless) == [

@@ -166,8 +166,13 @@ def test_the_sweep_keeps_the_fetch_queue_short(waiting: int, queued: int) -> Non
 def test_no_call_is_asked_for_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """DynamoDB answers a limit of 0 with an error."""
     world = a_world(due_calls=1, fetch_queue_target=0)
-    asked: list[object] = []
-    monkeypatch.setattr(world.ledger, "due_calls", lambda *most: asked.append(most) or [])
+    asked: list[int] = []
+
+    def due_calls(_now: object, most: int) -> list[object]:
+        asked.append(most)
+        return []
+
+    monkeypatch.setattr(world.ledger, "due_calls", due_calls)
     world.tick()
     assert asked == []
 
