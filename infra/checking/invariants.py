@@ -51,6 +51,8 @@ class Served:
 
     may_be_missed: bool = False
     """It was gone again before anybody had to know of it."""
+    ends_by: datetime | None = None
+    """No later than this it must have come to one of its ends."""
 
     @property
     def origin(self) -> Origin:
@@ -83,6 +85,8 @@ class Observation:
     poison: Collection[str] = ()
     """Calls that cannot be handled, by their nature."""
     most_visits: int | None = None
+    ended_at: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    """When the recording of each came to its end, by reference id and file name."""
     losses_told: Collection[tuple[str, str]] | None = None
     """Reference id and file name of each loss that the alarms were told of."""
     secrets: Collection[str] = ()
@@ -119,6 +123,7 @@ def violations(served: Iterable[Served], seen: Observation) -> list[Violation]:
             ),
             *_no_longer_open(seen),
             *_ended_well(files.values(), seen),
+            *_ended_in_time(files.values(), seen),
             *_told(seen),
         }
     )
@@ -155,17 +160,24 @@ def _archived_as_served(files: Mapping[tuple[str, str], Served], seen: Observati
             if _claims_nothing(file):
                 what = f"{name} is archived, and nobody knows where"
                 yield Violation(invariant="I2", subject=call.reference_id, what=what)
-            for stored, sha256 in _claims(file, truth):
-                subject = stored.key
-                found = versions[subject]
-                if not found:
-                    yield Violation(invariant="I5", subject=subject, what="archived, and not in the bucket")
-                elif len(found) > 1 or found[0].delete_marker:
-                    yield Violation(invariant="I2", subject=subject, what=f"{len(found)} versions")
-                elif (found[0].size, found[0].sha256) != (stored.size, stored.sha256):
-                    yield Violation(invariant="I2", subject=subject, what="not what the ledger says it is")
-                elif sha256 not in (None, stored.sha256):
-                    yield Violation(invariant="I2", subject=subject, what="not the bytes that were served")
+            for stored, key, sha256 in _claims(file, truth):
+                if key not in (None, stored.key):
+                    what = f"is said to be of {name}, and is not"
+                    yield Violation(invariant="I2", subject=stored.key, what=what)
+                yield from _stored_as_served(stored, versions[stored.key], sha256)
+
+
+def _stored_as_served(
+    stored: StoredObject, found: Sequence[StoredVersion], sha256: str | None
+) -> Iterator[Violation]:
+    if not found:
+        yield Violation(invariant="I5", subject=stored.key, what="archived, and not in the bucket")
+    elif len(found) > 1 or found[0].delete_marker:
+        yield Violation(invariant="I2", subject=stored.key, what=f"{len(found)} versions")
+    elif (found[0].size, found[0].sha256) != (stored.size, stored.sha256):
+        yield Violation(invariant="I2", subject=stored.key, what="not what the ledger says it is")
+    elif sha256 not in (None, stored.sha256):
+        yield Violation(invariant="I2", subject=stored.key, what="not the bytes that were served")
 
 
 def _claims_nothing(file: RecordingFile) -> bool:
@@ -177,12 +189,14 @@ def _claims_nothing(file: RecordingFile) -> bool:
     )
 
 
-def _claims(file: RecordingFile, truth: Served | None) -> Iterator[tuple[StoredObject, str | None]]:
-    """What the ledger says is stored of a file, and the SHA-256 that it must have, if that is known."""
+def _claims(
+    file: RecordingFile, truth: Served | None
+) -> Iterator[tuple[StoredObject, str | None, str | None]]:
+    """What the ledger says is stored of a file, and the key and SHA-256 that it must have, if they are known."""
     if file.status is FileStatus.ARCHIVED and file.recording is not None:
-        yield file.recording, truth.sha256 if truth is not None else None
+        yield file.recording, truth.origin.recording_key if truth else None, truth.sha256 if truth else None
     if file.transcript is not None and file.transcript.stored is not None:
-        yield file.transcript.stored, None
+        yield file.transcript.stored, truth.origin.transcript_key if truth else None, None
 
 
 def _nothing_else(served: Iterable[Served], seen: Observation) -> Iterator[Violation]:
@@ -298,6 +312,15 @@ def _ended_well(served: Iterable[Served], seen: Observation) -> Iterator[Violati
             end = "nothing" if transcript is None else f"{transcript.status.value} ({transcript.reason})"
             what = f"the transcript of {truth.file_name} is {end}"
             yield Violation(invariant="I7", subject=truth.reference_id, what=what)
+
+
+def _ended_in_time(served: Iterable[Served], seen: Observation) -> Iterator[Violation]:
+    for truth in served if seen.at_rest else ():
+        ended_at = seen.ended_at.get((truth.reference_id, truth.file_name))
+        if truth.ends_by is not None and ended_at is not None and ended_at > truth.ends_by:
+            invariant = "I8" if seen.poison else "I12"
+            what = f"{truth.file_name} ended {ended_at - truth.ends_by} late"
+            yield Violation(invariant=invariant, subject=truth.reference_id, what=what)
 
 
 def _is_one_of(transcript: Transcript | None, ends: Collection[TranscriptStatus]) -> bool:

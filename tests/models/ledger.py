@@ -1,8 +1,9 @@
 """The table: one call an id, written only by who read its last version; the windows owed; the cursor."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
 from call_archive.calls import Call, RecordingFile, StoredObject
 from call_archive.ledger import IndexedCall
@@ -11,9 +12,34 @@ from tests.models.steps import Clock, Steps, step
 
 NOW = timedelta(0)
 
+Key = TypeVar("Key")
+Item = TypeVar("Item")
+
+
+class Index(Generic[Key, Item]):
+    """Shows each item of a table as it was up to `lag()` ago, one that is new not at all, one that is gone still."""
+
+    def __init__(self, clock: Clock, lag: Callable[[], timedelta]) -> None:
+        self._clock, self._lag = clock, lag
+        self._old: dict[Key, tuple[datetime, Item | None]] = {}
+        """What it still says of an item that was changed, and until when."""
+
+    def changes(self, key: Key, old: Item | None) -> None:
+        lag, now = self._lag(), self._clock()
+        if lag > NOW and (key not in self._old or self._old[key][0] <= now):
+            self._old[key] = now + lag, old
+
+    def shown(self, table: Mapping[Key, Item]) -> Iterator[tuple[Key, Item]]:
+        now = self._clock()
+        self._old = {key: old for key, old in self._old.items() if old[0] > now}
+        for key in {**table, **self._old}:
+            item = self._old[key][1] if key in self._old else table[key]
+            if item is not None:
+                yield key, item
+
 
 class Ledger:
-    """Reads by key are consistent. What asks an index sees each item as it was up to `lag()` ago."""
+    """Reads by key are consistent. What asks an index goes by each item as it was up to `lag()` ago."""
 
     name = "ledger"
 
@@ -24,9 +50,8 @@ class Ledger:
         self.noted: list[Window] = []
         """Every window that was ever owed."""
         self.cursor: datetime | None = None
-        self._clock, self._lag = clock, lag
-        self._hidden: dict[str, tuple[datetime, Call | None]] = {}
-        """What the indexes still say of a call that was changed, and until when."""
+        self._indexed_calls: Index[str, Call] = Index(clock, lag)
+        self._indexed_windows: Index[Window, OwedWindow] = Index(clock, lag)
         self._settled: dict[str, tuple[Call, bool]] = {}
 
     @step
@@ -79,14 +104,15 @@ class Ledger:
     @step
     def owe_windows(self, owed: Sequence[OwedWindow]) -> None:
         kept = [_as_owed(each) for each in owed]
-        self.windows |= {each.window: each for each in kept}
+        for each in kept:
+            self._keep_window(each)
         self.noted += [each.window for each in kept]
 
     @step
     def note_window(self, owed: OwedWindow) -> None:
         owed = _as_owed(owed)
         if owed.window in self.windows:
-            self.windows[owed.window] = owed
+            self._keep_window(owed)
 
     @step
     def read_window(self, window: Window) -> OwedWindow | None:
@@ -94,23 +120,26 @@ class Ledger:
 
     @step
     def finish_window(self, window: Window) -> None:
-        self.windows.pop(window, None)
+        self._indexed_windows.changes(window, self.windows.pop(window, None))
 
     @step
     def due_windows(self, now: datetime, most: int) -> list[OwedWindow]:
-        due = [owed for owed in self.windows.values() if owed.next_visit_at <= now]
-        return sorted(due, key=lambda owed: owed.next_visit_at)[:most]
+        """Chosen by the index, and then read by their keys."""
+        shown = [owed for _, owed in self._indexed_windows.shown(self.windows) if owed.next_visit_at <= now]
+        due = sorted(shown, key=lambda owed: owed.next_visit_at)[:most]
+        return [self.windows[owed.window] for owed in due if owed.window in self.windows]
 
     @step
     def open_windows(self) -> list[OwedWindow]:
-        return list(self.windows.values())
+        shown = self._indexed_windows.shown(self.windows)
+        return [self.windows[window] for window, _ in shown if window in self.windows]
 
     @step
     def lease_window(self, window: Window, *, seen: datetime, until: datetime) -> bool:
         owed = self.windows.get(window)
         if owed is None or owed.next_visit_at != seen:
             return False
-        self.windows[window] = replace(owed, next_visit_at=_to_seconds(until))
+        self._keep_window(replace(owed, next_visit_at=_to_seconds(until)))
         return True
 
     @step
@@ -126,19 +155,17 @@ class Ledger:
         return True
 
     def _keep(self, call: Call) -> None:
-        lag = self._lag()
-        if lag > NOW:
-            reference_id = call.reference_id
-            self._hidden.setdefault(reference_id, (self._clock() + lag, self.calls.get(reference_id)))
+        self._indexed_calls.changes(call.reference_id, self.calls.get(call.reference_id))
         self.calls[call.reference_id] = call
 
+    def _keep_window(self, owed: OwedWindow) -> None:
+        self._indexed_windows.changes(owed.window, self.windows.get(owed.window))
+        self.windows[owed.window] = owed
+
     def _indexed(self) -> Iterator[Call]:
-        now = self._clock()
-        self._hidden = {name: old for name, old in self._hidden.items() if old[0] > now}
-        for reference_id, call in self.calls.items():
-            seen = self._hidden[reference_id][1] if reference_id in self._hidden else call
-            if seen is not None and not self._is_settled(seen):
-                yield seen
+        for _, call in self._indexed_calls.shown(self.calls):
+            if not self._is_settled(call):
+                yield call
 
     def _is_settled(self, call: Call) -> bool:
         """Asked of every call at every tick, and answered anew only for one that was changed."""

@@ -115,6 +115,10 @@ class Trouble:
     rates: Mapping[str, float] = field(default_factory=dict)
     outages: tuple[Outage, ...] = ()
 
+    @property
+    def comes(self) -> bool:
+        return bool(self.rates or self.outages)
+
     def is_out(self, kind: str, seconds: float) -> bool:
         return any(each.kind == kind and each.begins <= seconds < each.ends for each in self.outages)
 

@@ -14,6 +14,8 @@ from tests.models.provider import WAVE, ScriptedFile
 
 SECOND = timedelta(seconds=1)
 LONGEST_CALL = timedelta(hours=4)
+A_RECHECK_COMES = timedelta(hours=26)
+MOST_SKEW = timedelta(minutes=5)
 ANY_END = frozenset(TranscriptStatus) - {TranscriptStatus.PENDING}
 ARCHIVED, NONE, LOST = (
     frozenset({TranscriptStatus.ARCHIVED}),
@@ -30,7 +32,8 @@ class Times:
     skew: timedelta
     """How far the provider's clock is ahead."""
     overlap: timedelta
-    recheck: timedelta
+    recheck: timedelta | None
+    longest_delay: timedelta
     policy: Policy
 
 
@@ -71,6 +74,7 @@ def _a_file(
         file_name=file.name,
         recorded_at=file.date,
         sha256=hashlib.sha256(file.body).hexdigest(),
+        ends_by=_ends_by(file, times),
     )
     file, told = _transcribed(random, file, told, times, f"{text} {number}")
     return _ended(random, file, told)
@@ -84,9 +88,18 @@ def _listed_at(random: Random, begins_at: datetime, available_at: datetime, time
     if how < 0.85:  # the next window still overlaps
         return begins_at + _up_to(random, times.overlap - timedelta(minutes=6))
     late = available_at + _up_to(random, timedelta(hours=6))
+    if times.recheck is None:
+        return None
     looked_for_until = begins_at + times.skew + times.recheck
-    a_recheck_comes_by = max(late, times.trouble_ends) + timedelta(hours=26)
-    return late if a_recheck_comes_by < looked_for_until else None
+    return late if max(late, times.trouble_ends) + A_RECHECK_COMES < looked_for_until else None
+
+
+def _ends_by(file: ScriptedFile, times: Times) -> datetime:
+    assert file.available_at is not None
+    known_at = file.available_at
+    if file.listed_at is not None and file.listed_at > file.begins_at + times.overlap:
+        known_at = file.listed_at + A_RECHECK_COMES
+    return max(known_at, times.trouble_ends) + MOST_SKEW + times.longest_delay
 
 
 def _transcribed(
@@ -125,25 +138,36 @@ def _ended(random: Random, file: ScriptedFile, told: Served) -> tuple[ScriptedFi
     assert file.available_at is not None
     failed, archived = FileStatus.FAILED, FileStatus.ARCHIVED
     gone_at = file.available_at + _up_to(random, timedelta(hours=12))
+    too_soon = told.ends_by is None or gone_at <= told.ends_by  # else it was there for long enough
     match random.choice(["kept"] * 14 + ["stuck", "deleted", "vanished", "no recording", "foreign"]):
         case "stuck":  # it stays in progress, and so without a name
             file = replace(file, available_at=None, transcribed_at=None, transcribing_at=None)
             return file, replace(
-                told, file_name="", sha256=None, transcribes=(), recording_ends=frozenset({failed})
+                told,
+                file_name="",
+                sha256=None,
+                transcribes=(),
+                recording_ends=frozenset({failed}),
+                ends_by=None,
             )
         case "deleted":
-            ends = frozenset({archived, FileStatus.DELETED_AT_SOURCE})
+            ends = frozenset({archived, *([FileStatus.DELETED_AT_SOURCE] if too_soon else [])})
             return replace(file, deleted_at=gone_at), replace(
                 told, recording_ends=ends, transcript_ends=ANY_END
             )
         case "vanished":
-            ends = frozenset({archived, failed})
+            ends = frozenset({archived, *([failed] if too_soon else [])})
             return replace(file, deleted_at=gone_at, vanishes=True), replace(
-                told, recording_ends=ends, transcript_ends=ANY_END, may_be_missed=True
+                told,
+                recording_ends=ends,
+                transcript_ends=ANY_END,
+                may_be_missed=too_soon,
+                ends_by=None if too_soon else told.ends_by,
             )
         case "no recording":
             file = replace(file, body=b"<html>gone</html>")
-            return file, replace(told, sha256=None, recording_ends=frozenset({failed}))
+            # It is asked for several times, and not in a hurry.
+            return file, replace(told, sha256=None, recording_ends=frozenset({failed}), ends_by=None)
         case "foreign":
             return replace(file, foreign_link=True), replace(
                 told, sha256=None, recording_ends=frozenset({failed})

@@ -30,6 +30,7 @@ class Watch:
         self._cursor: datetime | None = None
         self._windows_seen = 0
         self._recent: list[Window] = []
+        self._ended_at: dict[tuple[str, str], datetime] = {}
         if not closely:
             return
         world.line.noticed["ledger.write"] = self._call_written
@@ -55,6 +56,9 @@ class Watch:
         call: Call | None = self.world.ledger.calls.get(asked[0].reference_id)
         if call is None:
             return
+        for name, file in call.files.items():
+            if file.status is not FileStatus.RECORDING:
+                self._ended_at.setdefault((call.reference_id, name), self.world.clock())
         keys = set(_keys(call))
         versions = [each for each in self.world.archive.versions if each.key in keys]
         seen = Observation(at_rest=False, calls={call.reference_id: call}, versions=versions, read=self._read)
@@ -97,6 +101,7 @@ class Watch:
             dead_letters={body for queue in _queues(world) for body in queue.dead},
             poison=world.scenario.poison,
             most_visits=world.scenario.most_visits,
+            ended_at=self._ended_at,
             losses_told=world.losses_told if at_rest else None,
             secrets=SECRETS,
             texts=list(_texts(world)) if at_rest else (),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -18,9 +18,10 @@ from call_archive.messages import VisitMessage
 from call_archive.revisits import Revisit
 from call_archive.transcripts import Progress
 from call_archive.visits import Policy, Seen, next_visit
-from call_archive.windows import cut
+from call_archive.windows import Window, cut
 from tests.models.archive import Archive
 from tests.models.provider import Body, Provider
+from tests.simulation import world
 from tests.simulation.running import run_seed
 
 Planted = AbstractContextManager[object]
@@ -76,6 +77,29 @@ def _another_key() -> Planted:
         return self._put(key, download.read())
 
     return patch.object(Archive, "put_recording", put)
+
+
+def _others_transcript() -> Planted:
+    """A call's second transcript is not stored: the first one's object is noted for it."""
+    put = Archive.put_transcript
+
+    def put_first(self: Archive, origin: Origin, document: bytes) -> StoredObject:
+        folder = origin.transcript_key.rpartition("/")[0]
+        others = (stored for key, stored in self.objects.items() if key.startswith(folder))
+        return next(others, None) or put(self, origin, document)
+
+    return patch.object(Archive, "put_transcript", put_first)
+
+
+def _one_copy() -> Planted:
+    """A recording whose bytes lie in the bucket already is not stored under its own key."""
+    put = Archive._put
+
+    def put_once(self: Archive, key: str, body: bytes) -> StoredObject | None:
+        same = (stored for other, stored in self.objects.items() if self.bodies[other] == body)
+        return next(same, None) or put(self, key, body)
+
+    return patch.object(Archive, "_put", put_once)
 
 
 def _any_page_accepted() -> Planted:
@@ -134,6 +158,39 @@ def _poison_first() -> Planted:
             at.fetch_queue.send([VisitMessage(reference_id=reference_id)])
 
     return patch.object(ticking, "_sweep_calls", sweep)
+
+
+def _slow_visits() -> Planted:
+    """Nothing is lost, and everything is late."""
+    visit = visiting.visit
+
+    def wait(message: VisitMessage, at: visiting.Visiting, **options: Any) -> None:
+        call = at.ledger.read(message.reference_id)
+        if call is None or at.now() > call.first_listed_at + timedelta(hours=20):
+            visit(message, at, **options)
+
+    return patch.object(world, "visit", wait)
+
+
+def _listed_by_rechecks_alone() -> Planted:
+    note = listing._note_page
+
+    def note_again(page: Any, window: Window, at: listing.Listing) -> None:
+        if window.again:
+            note(page, window, at)
+
+    return patch.object(listing, "_note_page", note_again)
+
+
+def _finished_first() -> Planted:
+    """A window is crossed off before its first page is read."""
+    read = listing._list_pages
+
+    def finish(window: Window, at: listing.Listing, *rest: Any) -> int:
+        at.ledger.finish_window(window)
+        return read(window, at, *rest)
+
+    return patch.object(listing, "_list_pages", finish)
 
 
 def _same_hop() -> Planted:
@@ -214,6 +271,10 @@ BUGS = {
     "listed, not noted": Bug(
         invariant="I1", what="a page's calls are queued and not noted", plant=_listed_unnoted, seed=0
     ),
+    "rechecks only": Bug(invariant="I1", what="only rechecks list", plant=_listed_by_rechecks_alone, seed=1),
+    "finished first": Bug(
+        invariant="I1", what="a window is finished before it is read", plant=_finished_first, seed=3
+    ),
     "short bodies": Bug(
         invariant="I2",
         what="a short body is taken for a whole one",
@@ -221,14 +282,18 @@ BUGS = {
         seed=0,
         rates={"short body": 0.3},
     ),
+    "another's": Bug(
+        invariant="I2", what="one transcript is noted for two files", plant=_others_transcript, seed=1
+    ),
+    "one copy": Bug(invariant="I2", what="equal recordings are stored once", plant=_one_copy, seed=0),
     "another key": Bug(
         invariant="I3", what="an object is put under another file's key", plant=_another_key, seed=0
     ),
     "any page": Bug(
-        invariant="I3", what="a web page is taken for a recording", plant=_any_page_accepted, seed=1
+        invariant="I3", what="a web page is taken for a recording", plant=_any_page_accepted, seed=2
     ),
     "unconditional put": Bug(
-        invariant="I4", what="put without If-None-Match", plant=_put_without_condition, seed=2
+        invariant="I4", what="put without If-None-Match", plant=_put_without_condition, seed=0
     ),
     "ledger first": Bug(
         invariant="I5", what="archived in the ledger before the bucket", plant=_ledger_first, seed=0
@@ -247,10 +312,10 @@ BUGS = {
         invariant="I10", what="an error's text holds the signed link", plant=_link_in_reason, seed=0
     ),
     "uploads left": Bug(
-        invariant="I11", what="an upload is begun and not ended", plant=_uploads_left, seed=2
+        invariant="I11", what="an upload is begun and not ended", plant=_uploads_left, seed=0
     ),
     "impatience": Bug(
-        invariant="I12", what="an outage ends calls as failed", plant=_outage_is_failure, seed=2
+        invariant="I12", what="an outage ends calls as failed", plant=_outage_is_failure, seed=1
     ),
     "one deadline": Bug(
         invariant="I12",
@@ -261,12 +326,13 @@ BUGS = {
     "no window sweep": Bug(
         invariant="I12", what="a window whose message is lost stays", plant=_not_swept, seed=0
     ),
+    "slow": Bug(invariant="I12", what="visits wait for 20 hours", plant=_slow_visits, seed=0),
     "untold": Bug(invariant="I13", what="losses are not told", plant=_untold, seed=0),
     "told after": Bug(
         invariant="I13",
         what="losses are told after the ledger's write",
         plant=_told_after,
-        seed=6,
+        seed=15,
         rates={"crash after": 0.1},
     ),
 }

@@ -10,13 +10,15 @@ from infra.checking.invariants import Served
 from infra.config import LISTER_SHARE_EACH
 from tests.models.provider import ScriptedFile
 from tests.simulation.faults import KINDS, OUTAGES, Outage, Trouble
-from tests.simulation.lives import Times, a_life
+from tests.simulation.lives import MOST_SKEW, Times, a_life
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = 86_400.0
 SECRETS = ("CANARY-SIGNATURE-c3Fz", "CANARY-API-KEY-Zk9+/==", "CANARY-TRANSCRIPT-of-a-call")
-MOST_SKEW_SECONDS = 300
 HOURLY_SECONDS = 3600
+SLOWEST_TICK = 3600
+"""Once all trouble is over: the slowest that can be set must do."""
+MOST_CALLS = 40
 LASTING = ("provider", "api", "credentials", "recording host", "bucket")
 SELDOM_ASKED = frozenset(
     {
@@ -44,6 +46,13 @@ class Settings:
         return timedelta(seconds=6 * self.timeout_seconds + 1)
 
     @property
+    def longest_delay(self) -> timedelta:
+        """Until a file is archived that can be had: a look an hour, a tick to bring it, a queue that has room for
+        so many calls a tick; once more, should the function be killed."""
+        ticks = 2 + MOST_CALLS / self.fetch_queue_target
+        return timedelta(hours=2) + ticks * timedelta(seconds=SLOWEST_TICK) + 2 * self.policy.lease
+
+    @property
     def lister_pause(self) -> timedelta:
         """Between two of a lister's requests."""
         return timedelta(seconds=1 / (self.requests_per_second * LISTER_SHARE_EACH))
@@ -65,6 +74,8 @@ class Scenario:
     archive_from: datetime = START
     index_lag: float
     """Seconds that an index is behind the table at most."""
+    rechecks: bool = True
+    """Half of the runs have none: it would make good what listing loses."""
 
     @property
     def most_visits(self) -> int:
@@ -77,23 +88,29 @@ def a_scenario(seed: int) -> Scenario:
     days = random.choice([*[0.5] * 8, *[1] * 7, 2, 2, 3, 7])
     settings = _settings(random, days)
     trouble = _trouble(random, days, settings)
+    rechecks = seed % 2 == 0
+    most_skew = int(MOST_SKEW.total_seconds())
     times = Times(
         start=START,
         days=days,
-        trouble_ends=START + timedelta(seconds=trouble.until),
-        skew=timedelta(seconds=random.choice([0, random.randint(-MOST_SKEW_SECONDS, MOST_SKEW_SECONDS)])),
+        trouble_ends=START + timedelta(seconds=trouble.until if trouble.comes else 0),
+        skew=timedelta(seconds=random.choice([0, random.randint(-most_skew, most_skew)])),
         overlap=settings.overlap,
-        recheck=settings.recheck,
+        recheck=settings.recheck if rechecks else None,
+        longest_delay=settings.longest_delay,
         policy=settings.policy,
     )
     calls: dict[str, list[ScriptedFile]] = {}
     truth: list[Served] = []
-    for number in range(random.choice([1, 2, 2, 3, 3, 5, 5, 8, 12, 40])):
+    for number in range(random.choice([1, 2, 2, 3, 3, 5, 5, 8, 12, MOST_CALLS])):
         reference_id = f"{random.getrandbits(64):016X}{number:04X}"
         calls[reference_id], told = a_life(random, reference_id, times, text=SECRETS[2])
         truth += told
+    often = 0.1 if trouble.comes else 0.5
     poison = (
-        random.sample(sorted(calls), random.randint(1, 3)) if random.random() < 0.1 and len(calls) > 4 else []
+        random.sample(sorted(calls), random.randint(1, 3))
+        if random.random() < often and len(calls) > 4
+        else []
     )
     return Scenario(
         seed=seed,
@@ -107,6 +124,7 @@ def a_scenario(seed: int) -> Scenario:
         # One that dies sooner than it may be sent reads no list past its first page: docs/guarantees.md.
         tokens_live=settings.lister_pause + timedelta(seconds=random.choice([3600, 60, 2])),
         index_lag=random.choice([0.0, 1.0, 10.0]),
+        rechecks=rechecks,
     )
 
 
@@ -144,7 +162,7 @@ def _trouble(random: Random, days: float, settings: Settings) -> Trouble:
         longest = min(until - begins, settings.policy.retry_deadline.total_seconds())
         length = longest * 10 ** random.uniform(-1.7, 0)
         outages.append(Outage(kind=random.choice(list(OUTAGES)), begins=begins, ends=begins + length))
-    if random.random() < 0.05:
+    if random.random() < 0.1:
         rates, outages = {}, []
     deadline = settings.policy.retry_deadline.total_seconds()
     # One that outlasts the patience with an answer. Each tick owes another window then, and each is tried hourly.

@@ -20,13 +20,11 @@ from tests.models.queue import Queue
 from tests.models.steps import CrashError
 from tests.simulation.lambdas import Function, Poller
 from tests.simulation.line import Invocation, Line
-from tests.simulation.scenario import DAY, SECRETS, START, Scenario
+from tests.simulation.scenario import DAY, SECRETS, SLOWEST_TICK, START, Scenario
 from tests.simulation.schedule import Schedule
 
 LISTERS, FETCHERS, FETCH_BATCH = 2, 2, 25
 RECHECK_AT = 3 * 3600 + 17 * 60.0
-SLOWEST_TICK = 3600
-"""Once all trouble is over: the slowest that can be set must do."""
 LAST_WORDS = 7200
 """What the last tick or recheck began is listed by the end."""
 RETRIES_AFTER = (60.0, 120.0)
@@ -111,7 +109,8 @@ class World:
         }
         self._wire()
         self.schedule.begin(self.random.uniform(0, settings.tick_seconds), self._tick)
-        self.schedule.begin(RECHECK_AT, self._recheck)
+        if scenario.rechecks:
+            self.schedule.begin(RECHECK_AT, self._recheck)
 
     def _wire(self) -> None:
         scenario, settings = self.scenario, self.scenario.settings

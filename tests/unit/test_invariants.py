@@ -42,6 +42,11 @@ RECORDING = a_version(ORIGIN.recording_key, BYTES)
 TRANSCRIPT = a_version(ORIGIN.transcript_key, DOCUMENT)
 
 
+OTHER = a_version("recordings/b.wav", BYTES)
+"""Of the same bytes, under another file's key."""
+OTHERS = a_stored_object(key=OTHER.key, size=OTHER.size, sha256=OTHER.sha256)
+
+
 def served(**parts: Any) -> Served:
     truth = Served(
         reference_id="call-1",
@@ -49,6 +54,7 @@ def served(**parts: Any) -> Served:
         recorded_at=SERVED_AT,
         sha256=RECORDING.sha256,
         transcribes=(TRANSCRIBE,),
+        ends_by=NOW,
     )
     return replace(truth, **parts)
 
@@ -76,6 +82,7 @@ def sound(**parts: Any) -> Observation:
         noted_windows=cut(at(hours=-2), NOW),
         messages=[VisitMessage(reference_id="call-1").to_json()],
         most_visits=5,
+        ended_at={("call-1", "a.wav"): NOW},
         losses_told=[],
         secrets=["CANARY"],
         texts=[("log", "recording_archived")],
@@ -101,6 +108,16 @@ BROKEN: list[tuple[str, str, Observation]] = [
     ("I1", "a.wav failed without", of(a_file(status=FAILED), losses_told=[("call-1", "a.wav")])),
     ("I1", "dead, and not", sound(dead_letters=[VisitMessage(reference_id="call-2").to_json()])),
     ("I1", "open without a next visit", sound(calls={"call-1": an_open_call(next_visit_at=at(days=-9))})),
+    (
+        "I2",
+        "said to be of a.wav",
+        of(archived(recording=OTHERS), versions=[OTHER, TRANSCRIPT], versions_before=[]),
+    ),
+    (
+        "I2",
+        "said to be of a.wav",
+        of(archived(transcript=a_transcript(TranscriptStatus.ARCHIVED, stored=OTHERS))),
+    ),
     ("I2", "2 versions", sound(versions=[RECORDING, replace(RECORDING, version_id="v2"), TRANSCRIPT])),
     ("I2", "not what the ledger says", of(archived(recording=a_stored_object(key=RECORDING.key)))),
     ("I2", "nobody knows where", of(archived(recording=None))),
@@ -131,6 +148,8 @@ BROKEN: list[tuple[str, str, Observation]] = [
     ("I10", "holds secret number 0", sound(texts=[("log", "...CANARY...")])),
     ("I11", "left behind", sound(uploads=["recordings/x"])),
     ("I12", "still open", sound(calls={"call-1": an_open_call()})),
+    ("I12", "0:00:01 late", sound(ended_at={("call-1", "a.wav"): at(seconds=1)})),
+    ("I8", "0:00:01 late", sound(ended_at={("call-1", "a.wav"): at(seconds=1)}, poison=["call-2"])),
     ("I12", "still to be listed", sound(windows=[an_owed_window(a_window())])),
     ("I12", "not known", sound(calls={"call-1": a_call()})),
     ("I12", "is failed (why)", of(a_file(status=FAILED, reason="why"), losses_told=[("call-1", "a.wav")])),
