@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from tests.infra.conftest import Resources
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
+AT_AN_AGE = {
+    "OldestOpenCallAge": 24 * 3600,
+    "ListingLag": 30 * 60,
+    "ApproximateAgeOfOldestMessage": 24 * 3600,
+}
+"""What is late and not lost: told once it is so old, in seconds."""
 
 
 def alarms(resources: Resources, **wanted: object) -> list[dict[str, Any]]:
@@ -52,6 +58,22 @@ def test_a_message_that_fails_raises_an_alarm_long_before_it_is_dead(
     found = alarms(resources, MetricName="MessagesFailed")
     (alarm,) = (each for each in found if each["Dimensions"] == [{"Name": "service", "Value": service}])
     assert (alarm["Threshold"], alarm["Period"] * alarm["EvaluationPeriods"]) == (0, 300)
+
+
+def test_every_alarm_looks_at_no_more_than_15_minutes(resources: Resources) -> None:
+    looks_at = {
+        name: alarm["Properties"]["Period"] * alarm["Properties"]["EvaluationPeriods"]
+        for name, alarm in resources("AWS::CloudWatch::Alarm").items()
+    }
+    assert {name: seconds for name, seconds in looks_at.items() if seconds > 15 * 60} == {}
+
+
+def test_every_alarm_is_raised_by_one_loss_or_at_an_age(resources: Resources) -> None:
+    for alarm in alarms(resources):
+        assert alarm["Threshold"] == AT_AN_AGE.get(alarm["MetricName"], 0)
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+        # One in five minutes counts, however much went well in them.
+        assert alarm["Statistic"] in ("Sum", "Maximum")
 
 
 def test_a_lister_that_does_not_run_raises_an_alarm_within_15_minutes(resources: Resources) -> None:
