@@ -5,6 +5,7 @@ import itertools
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,19 +128,24 @@ def troubled(up: RunningArchive, tmp_path_factory: pytest.TempPathFactory) -> It
     """Begun with the archive: five tries of a hopeless file take over a minute, in which other tests run."""
     part = up.parts["troubled"]
     *healing, hopeless = plain_files(up.simulator, part)[: len(HEALING) + 1]
-    faults = up.simulator.faults
-    for fault, file in zip(HEALING, healing, strict=True):
-        faults.add(aimed(fault, file))
-    faults.add(Fault(where="download", kind="html", reference_id=hopeless.reference_id))
-    for fault in LISTING:
-        faults.add(fault)
+    faults = tuple(aimed(fault, file) for fault, file in zip(HEALING, healing, strict=True))
+    endless = Fault(where="download", kind="html", reference_id=hopeless.reference_id)
+    for fault in (*faults, endless, *LISTING):
+        up.simulator.faults.add(fault)
     output = tmp_path_factory.mktemp("troubled") / "outcome.json"
     with output.open("wb") as standard_output:
         command = [CALL_ARCHIVE, "backfill", *part.arguments, "--wait", "--json"]
         backfill = subprocess.Popen(command, env=up.env, stdout=standard_output, stderr=subprocess.DEVNULL)
     with backfill, contextlib.ExitStack() as ending:
         ending.callback(backfill.kill)
-        yield Troubled(part=part, healing=tuple(healing), hopeless=hopeless, backfill=backfill, output=output)
+        yield Troubled(
+            part=part,
+            healing=tuple(healing),
+            faults=faults,
+            hopeless=hopeless,
+            backfill=backfill,
+            output=output,
+        )
 
 
 @pytest.fixture(scope="session")
@@ -167,14 +173,7 @@ def plain_files(simulator: SimulatedTelesign, part: Slice) -> list[TrueFile]:
 
 
 def aimed(fault: Fault, file: TrueFile) -> Fault:
-    return Fault(
-        where=fault.where,
-        kind=fault.kind,
-        times=fault.times,
-        retry_after=fault.retry_after,
-        seconds=fault.seconds,
-        reference_id=file.reference_id,
-    )
+    return replace(fault, reference_id=file.reference_id)
 
 
 def shell(home: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from call_archive.calls import Call
 from infra.cli.deployment import Deployment
 from infra.local.comparison import Comparison, compare, expected_objects
-from infra.local.simulator import SeenRequest, SimulatedTelesign, TrueCall, TrueFile
+from infra.local.simulator import Fault, SeenRequest, SimulatedTelesign, TrueCall, TrueFile
 
 CALL_ARCHIVE = str(Path(sys.executable).with_name("call-archive"))
 SECOND = timedelta(seconds=1)
@@ -53,6 +53,8 @@ class Troubled:
 
     part: Slice
     healing: tuple[TrueFile, ...]
+    faults: tuple[Fault, ...]
+    """One for each of those that heal."""
     hopeless: TrueFile
     backfill: "subprocess.Popen[bytes]"
     output: Path

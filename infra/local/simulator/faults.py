@@ -54,7 +54,7 @@ class FaultPlan:
         self._rng = seeded(seed, "faults")
         self._left: dict[int, tuple[Fault, float]] = {}
         self._added = 0
-        self._injected: Counter[str] = Counter()
+        self._injected: Counter[Fault] = Counter()
 
     def add(self, fault: Fault) -> None:
         with self._lock:
@@ -67,7 +67,15 @@ class FaultPlan:
 
     @property
     def injected(self) -> Counter[str]:
-        """How often each kind was injected so far (a copy)."""
+        """How often each kind was injected so far, wherever and into whatever."""
+        kinds: Counter[str] = Counter()
+        for fault, times in self.injected_faults.items():
+            kinds[fault.kind] += times
+        return kinds
+
+    @property
+    def injected_faults(self) -> Counter[Fault]:
+        """How often each fault was injected so far (a copy); faults that are equal count as one."""
         with self._lock:
             return self._injected.copy()
 
@@ -80,7 +88,7 @@ class FaultPlan:
             for number, (fault, left) in self._left.items():
                 if left > 0 and _matches(fault, target) and self._rng.random() < fault.probability:
                     self._left[number] = (fault, left - 1)
-                    self._injected[fault.kind] += 1
+                    self._injected[fault] += 1
                     return fault
         return None
 
