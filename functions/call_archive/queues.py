@@ -29,14 +29,10 @@ class Queue:
             self._send_batch(messages[start : start + SEND_BATCH], delay_seconds)
 
     def length(self) -> int:
-        """About how many messages wait, are delayed or are being worked on."""
+        """About how many messages wait or are being worked on; not those that are delayed."""
         answer = self.client.get_queue_attributes(
             QueueUrl=self.url,
-            AttributeNames=[
-                "ApproximateNumberOfMessages",
-                "ApproximateNumberOfMessagesDelayed",
-                "ApproximateNumberOfMessagesNotVisible",
-            ],
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
         )
         return sum(int(count) for count in answer["Attributes"].values())
 

@@ -73,7 +73,10 @@ def tick(at: Ticking, *, seconds_left: Callable[[], float]) -> None:
 def recheck(at: Ticking) -> None:
     """Lists the last days once more: finds what a window missed, looks again at what was not archived."""
     now = at.now()
-    windows = cut(max(at.archive_from, now - at.recheck), now, again=True)
+    # From a full hour, so that one day's windows are the next day's too: where the provider refuses to list a time,
+    # it is owed once, and not once more each day.
+    start = (now - at.recheck).replace(minute=0, second=0, microsecond=0)
+    windows = cut(max(at.archive_from, start), now, again=True)
     owe(windows, ledger=at.ledger, queue=at.windows_queue, now=now, lease=at.lease)
     at.tell("recheck_queued", windows=len(windows))
 
@@ -107,7 +110,8 @@ def _sweep_windows(at: Ticking, now: datetime) -> None:
 
 
 def _sweep_calls(at: Ticking, now: datetime) -> None:
-    """Only as many as keep the fetch queue short: a backlog that is queued already is not queued again."""
+    """Only as many as keep the fetch queue short: a backlog that is queued already is not queued again. Messages
+    that are delayed do not count: each open call may have one, and those that lost theirs would find no room."""
     room = at.fetch_queue_target - at.fetch_queue.length()
     if room <= 0:
         return

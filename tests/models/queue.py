@@ -69,7 +69,8 @@ class Queue:
 
     @step
     def length(self) -> int:
-        return len(self._messages)
+        now = self._clock()
+        return sum(each.receives > 0 or each.visible_at <= now for each in self._messages.values())
 
     def next_at(self) -> datetime | None:
         """When the next message can be received; None when there is none."""

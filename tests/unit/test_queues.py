@@ -44,11 +44,11 @@ def test_a_window_message_carries_its_window(make_queue: MakeQueue, bodies: Bodi
     assert body == {"start": "2026-03-01T00:00:00", "end": "2026-03-01T00:59:59", "again": True, "hop": 2}
 
 
-def test_a_delayed_message_is_not_seen_yet_but_counted(make_queue: MakeQueue, bodies: Bodies) -> None:
+def test_a_delayed_message_is_neither_seen_nor_counted_yet(make_queue: MakeQueue, bodies: Bodies) -> None:
     queue = make_queue("fetch")
     queue.send(visits(2), delay_seconds=900)
     queue.send(visits(1))
-    assert queue.length() == 3
+    assert queue.length() == 1
     assert len(bodies(queue)) == 1
 
 

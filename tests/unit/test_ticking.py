@@ -163,6 +163,13 @@ def test_the_sweep_keeps_the_fetch_queue_short(waiting: int, queued: int) -> Non
     assert len(queued_calls(world)) - waiting == queued
 
 
+def test_calls_that_wait_for_their_time_take_no_room_from_those_whose_message_was_lost() -> None:
+    world = a_world(due_calls=1, fetch_queue_target=10)
+    world.fetch_queue.send([VisitMessage(reference_id="other")] * 10, delay_seconds=900)
+    world.tick()
+    assert queued_calls(world)[10:] == ["call-0"]
+
+
 def test_no_call_is_asked_for_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """DynamoDB answers a limit of 0 with an error."""
     world = a_world(due_calls=1, fetch_queue_target=0)
@@ -282,6 +289,17 @@ def test_a_recheck_looks_again_at_the_last_week_and_not_before_the_archive_s_beg
         at(days=30),
         {True},
     )
+
+
+def test_one_rechecks_windows_are_the_nexts_too_where_they_meet() -> None:
+    world = a_world()
+    world.clock.advance(days=30, minutes=7)
+    world.recheck()
+    first = set(queued_windows(world))
+    world.clock.advance(days=1)
+    world.recheck()
+    both = {window for window in queued_windows(world) if at(days=24) <= window.start < at(days=30)}
+    assert (len(both), both <= first) == (6 * 24, True)
 
 
 def test_a_recheck_tells_how_many_windows_it_queued() -> None:
