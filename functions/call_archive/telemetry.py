@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from functools import cache, wraps
@@ -31,8 +33,9 @@ WARNINGS = frozenset(
     {"recording_failed", "transcript_failed", "row_unreadable", "message_failed", "window_postponed"}
 )
 
-WHOLE_REQUESTS = ("boto3", "botocore", "urllib3")
-"""Loggers of libraries that at DEBUG tell requests and answers whole: the secret, credentials, tokens."""
+QUIET = {"boto3": logging.INFO, "botocore": logging.INFO, "urllib3": logging.CRITICAL}
+"""Below these levels, libraries tell requests and answers whole: the secret, credentials, and tokens in urls, which
+urllib3 even warns with."""
 
 _metrics_lock = threading.Lock()
 
@@ -66,14 +69,18 @@ def gauge(name: str, value: float, unit: MetricUnit = MetricUnit.Count) -> None:
 def flush() -> None:
     with _metrics_lock:
         if metrics().metric_set:
-            metrics().flush_metrics()
+            line = json.dumps(metrics().serialize_metric_set(), separators=(",", ":"))
+            metrics().clear_metrics()
+            # In one write. Powertools' own prints the line's end apart: another thread's log line may come
+            # between, CloudWatch reads neither, and the alarm of a loss stays silent.
+            sys.stdout.write(f"{line}\n")
 
 
 @cache
 def quiet_libraries() -> None:
     """Keeps secrets out of the log though a level of DEBUG be set for all of it, as Lambda's own controls do."""
-    for name in WHOLE_REQUESTS:
-        logging.getLogger(name).setLevel(logging.INFO)
+    for name, level in QUIET.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def instrumented(handler: Handler) -> Handler:

@@ -244,7 +244,11 @@ def test_a_provider_in_trouble_fails_no_message(world: World, make_call: MakeCal
     call = world.ledger.read(reference_id)
     assert call
     assert (call.settled, call.last_error) == (False, "the provider answered 503")
-    assert world.fetch_queue.length() == 1
+    queue = world.fetch_queue
+    answer = queue.client.get_queue_attributes(
+        QueueUrl=queue.url, AttributeNames=["ApproximateNumberOfMessagesDelayed"]
+    )
+    assert list(answer["Attributes"].values()) == ["1"]
 
 
 def test_trouble_of_aws_fails_the_message_and_is_told_by_its_kind(world: World) -> None:
@@ -404,6 +408,19 @@ def test_a_line_of_the_log_is_the_event_and_its_fields(
     telemetry.tell("call_listed", reference_id="CALL")
     line = json.loads(capsys.readouterr().out)
     assert (line["message"], line["reference_id"], line.get("location")) == ("call_listed", "CALL", None)
+
+
+def test_metrics_are_written_in_one_piece_for_another_threads_line_may_follow_each(
+    uncached: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del uncached
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "CallArchive")
+    written: list[str] = []
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(write=written.append))
+    telemetry.gauge("OpenCalls", 3)
+    telemetry.flush()
+    (line,) = written
+    assert (line[-2:], metrics(line)) == ("}\n", {"OpenCalls": [3.0]})
 
 
 def test_what_counts_is_written_out_as_metrics(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 import time
 import zlib
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from call_archive import telesign
+from call_archive import telemetry, telesign
 from call_archive.errors import ArchiveError, RefusedError, RetryableError, StaleTokenError, UnknownCallError
 from call_archive.rows import Page
 from call_archive.telesign import Budget, Credentials, Telesign
 from call_archive.windows import Window
 from infra.local.simulator import Fault
+from tests.debugging import logged_at_debug
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -575,6 +577,15 @@ def test_no_error_tells_a_url_a_token_or_a_credential(
     encoded = base64.b64encode(f"customer:{SECRET_KEY}".encode()).decode()
     for secret in (SECRET_TOKEN, SECRET_KEY, encoded, "127.0.0.1", "token="):
         assert not [text for text in texts if secret in text]
+
+
+def test_no_library_logs_a_token_because_of_an_odd_header(raw_server: RawServer, connect: Connect) -> None:
+    raw_server.says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno header\r\nServer: x\r\n\r\n{}")
+    log = io.StringIO()
+    telemetry.quiet_libraries()
+    with logged_at_debug(log):
+        connect(raw_server.url).next_page(SECRET_TOKEN)
+    assert SECRET_TOKEN.rstrip("=") not in log.getvalue()
 
 
 def test_credentials_links_and_tokens_are_not_in_what_prints(raw_server: RawServer, connect: Connect) -> None:
