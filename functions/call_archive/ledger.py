@@ -214,7 +214,8 @@ class Ledger:
         return [deserialized(item) for item in answer["Items"]]
 
     def _read_windows(self, rows: Iterable[Mapping[str, Any]]) -> list[OwedWindow]:
-        keys = (serialized({"pk": row["pk"]}) for row in rows)
+        # An index that changes while it is paged may show one twice, and DynamoDB takes no key twice.
+        keys = (serialized({"pk": each}) for each in dict.fromkeys(row["pk"] for row in rows))
         return [window_from_item(item) for item in self._read_items(keys)]
 
     def _read_items(self, keys: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

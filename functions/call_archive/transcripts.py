@@ -7,8 +7,14 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from call_archive.errors import PermanentError
+
 if TYPE_CHECKING:
     from call_archive.keys import Origin
+
+DEEPEST = 100
+"""Levels of nesting that are kept of a transcript. Python may not be able to write what it could read, and an
+indented document of thousands of levels takes all memory."""
 
 COMPLETED = "completed"
 """The only status that the provider's documents name."""
@@ -41,11 +47,22 @@ def _status(entry: object) -> str:
     return status.lower() if isinstance(status, str) else ""
 
 
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, Mapping | list):
+        return False
+    return levels == 0 or any(
+        _is_deeper(each, levels - 1) for each in (value.values() if isinstance(value, Mapping) else value)
+    )
+
+
 def transcript_document(origin: Origin, transcribe: Mapping[str, Any]) -> bytes:
     """The transcript object: the provider's `transcribe` as it came, and which recording it belongs to.
 
-    The same input gives the same bytes, so that a second try meets its own object.
+    The same input gives the same bytes, so that a second try meets its own object. PermanentError for one that is
+    nested too deep.
     """
+    if _is_deeper(transcribe, DEEPEST):
+        raise PermanentError(f"the transcript is nested more than {DEEPEST} levels deep")
     document = {
         "reference_id": origin.reference_id,
         "file_name": origin.file_name,

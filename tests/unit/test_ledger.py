@@ -357,6 +357,15 @@ def test_calls_of_a_page_are_read_as_they_were_last_written(stubbed: tuple[Ledge
     assert ledger.read_many(["CALL"]) == {}
 
 
+def test_a_window_that_the_index_shows_twice_is_read_once(stubbed: tuple[Ledger, Stubber]) -> None:
+    ledger, stub = stubbed
+    key = {"pk": {"S": "window#1"}}
+    stub.add_response("query", {"Items": [key, key]})
+    keys = {"RequestItems": {"ledger": {"Keys": [key], "ConsistentRead": True}}}
+    stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": {}}, keys)
+    assert ledger.open_windows() == []
+
+
 # --- What DynamoDB leaves undone
 
 

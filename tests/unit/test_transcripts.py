@@ -1,10 +1,12 @@
 import json
+import re
 from typing import Any
 
 import pytest
 
+from call_archive.errors import PermanentError
 from call_archive.keys import Origin
-from call_archive.transcripts import Progress, transcript_document, transcript_progress
+from call_archive.transcripts import DEEPEST, Progress, transcript_document, transcript_progress
 from tests.unit.factories import NOW, transcribe
 
 FAILURES = frozenset({"failed", "no_speech"})
@@ -85,3 +87,23 @@ TEXT = """{
 def test_a_document_is_text_that_a_person_can_read(said: str, kept: str) -> None:
     """And the same bytes as those of every earlier release, which a second try compares with."""
     assert transcript_document(ORIGIN, {"text": said}) == (TEXT % kept).encode()
+
+
+def nested(levels: int) -> dict[str, Any]:
+    value: object = "text"
+    for _ in range(levels - 1):
+        value = [value]
+    return {"transcription": value}
+
+
+def test_a_transcript_is_kept_however_it_is_nested_up_to_a_bound() -> None:
+    said = nested(DEEPEST)
+    assert json.loads(transcript_document(ORIGIN, said))["transcribe"] == said
+
+
+@pytest.mark.parametrize("levels", [DEEPEST + 1, 100_000])
+def test_a_transcript_that_is_nested_past_it_is_final(levels: int) -> None:
+    with pytest.raises(
+        PermanentError, match=f"^{re.escape('the transcript is nested more than 100 levels deep')}$"
+    ):
+        transcript_document(ORIGIN, nested(levels))
