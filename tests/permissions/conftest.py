@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from infra.local.simulator import TrueCall
 
-CALLS = 60
+CALLS = 100
 TICKED = 15
 """The newest calls, which the tick finds; the others are listed when a test asks for them."""
 
@@ -59,6 +60,7 @@ def stack(
 ) -> Iterator[EnforcedStack]:
     folder = tmp_path_factory.mktemp("enforced")
     calls = simulator.truth()
+    of_second = Counter(file.created_at for call in calls for file in call.files)
     options = simulator.options
     plan = Plan(
         provider=Provider(url=simulator.api_url, customer_id=options.customer_id, api_key=options.api_key),
@@ -72,7 +74,13 @@ def stack(
             deployment=deployment_of(STACK, outputs, ministack.connection),
             simulator=simulator,
             clock=clock,
-            fresh=[call.files[0] for call in calls[:-TICKED] if is_plain(call, clock)],
+            # Each alone in its second: to list one of them lists no other.
+            fresh=[
+                call.files[0]
+                for call in calls[:-TICKED]
+                if is_plain(call, clock) and of_second[call.files[0].created_at] == 1
+            ],
+            archive_from=plan.archive_from,
         )
         stack.prepare()
         yield stack

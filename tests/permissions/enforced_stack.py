@@ -6,7 +6,7 @@ import base64
 import json
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 from call_archive.keys import Origin
 from call_archive.listing import owe
 from call_archive.messages import VisitMessage, WindowMessage
-from call_archive.windows import OwedWindow, Window, cut
+from call_archive.windows import SECOND, OwedWindow, Window
 from tests.permissions.policies import Allowed, Permission, Statement, allowed, as_ministack_asks, without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from infra.cli.deployment import Deployment
     from infra.local.demonstration import HeldClock
@@ -47,6 +47,8 @@ class EnforcedStack:
     clock: HeldClock
     fresh: list[TrueFile]
     """Of calls that nothing has been asked about yet; each is taken by one test."""
+    archive_from: datetime
+    """What is older no tick lists: only who owes its window."""
     policies: dict[str, list[Statement]] = field(default_factory=dict)
     """As deployed, by function."""
     refused: dict[str, str] = field(default_factory=dict)
@@ -143,23 +145,46 @@ class EnforcedStack:
 
     def noted(self) -> TrueFile:
         """Of a fresh call that has been listed, and not visited."""
-        file = self.fresh.pop()
-        assert not self.list_window(Window(start=file.created_at, end=file.created_at)).failed_messages
+        file, window = self.owed()
+        assert not self.list_window(window).failed_messages
+        return file
+
+    def owed(self) -> tuple[TrueFile, Window]:
+        """Of a fresh call, and its second, which is owed and due, with no message to bring it."""
+        file, now = self.fresh.pop(), datetime.now(UTC)
+        window = Window(start=file.created_at, end=file.created_at)
+        self.deployment.ledger.owe_windows([OwedWindow(window=window, due_at=now, next_visit_at=now)])
+        return file, window
+
+    def due(self) -> TrueFile:
+        """Of a call that has been listed, and whose visit is due though no message brought it."""
+        file, ledger = self.noted(), self.deployment.ledger
+        call = ledger.read(file.reference_id)
+        assert call is not None
+        assert ledger.write(replace(call, next_visit_at=datetime.now(UTC)))
         return file
 
     def visit(self, reference_id: str) -> Answer:
         return self._deliver("fetcher", VisitMessage(reference_id=reference_id).to_json())
 
     def list_window(self, window: Window) -> Answer:
-        now = datetime.now(UTC)
-        self.deployment.ledger.owe_windows([OwedWindow(window=window, due_at=now, next_visit_at=now)])
         return self._deliver("lister", WindowMessage(window=window).to_json())
 
-    def owe(self, files: Iterable[TrueFile]) -> None:
-        """Windows that hold these, as a backfill would owe and queue them."""
-        now, times = datetime.now(UTC), [file.created_at for file in files]
+    def owe(self, windows: Sequence[Window]) -> None:
+        """As a backfill would owe and queue them."""
         queue = self.deployment.queue(self.deployment.windows_queue_url)
-        owe(cut(min(times), max(times)), ledger=self.deployment.ledger, queue=queue, now=now)
+        owe(windows, ledger=self.deployment.ledger, queue=queue, now=datetime.now(UTC))
+
+    def cursor(self) -> datetime:
+        """The last second that a tick has moved over."""
+        return self.deployment.ledger.listed_until() or self.archive_from - SECOND
+
+    def is_owed(self, after: datetime, until: datetime) -> bool:
+        """Whether windows of the ledger hold each second after one, until another."""
+        for window in sorted(owed.window for owed in self.deployment.ledger.open_windows()):
+            if window.start <= after + SECOND:
+                after = max(after, window.end)
+        return after >= until
 
     def store(self, file: TrueFile) -> str:
         """Puts a recording where it belongs, as a visit that was cut short would have; the object's version."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
-from call_archive.windows import Window
 from infra.local.simulator import Fault
 from tests.permissions.policies import Permission
 
@@ -38,8 +38,8 @@ class Outcome:
     told: dict[Loud, str]
 
 
-Attempt = tuple[str, "Callable[[], Outcome]"]
-"""The reference id of the call it is about, empty for a tick; and what to do once the permission is taken."""
+Attempt = tuple[tuple[str, ...], "Callable[[], Outcome]"]
+"""The reference ids of the calls that wait for it; and what to do once the permission is taken."""
 
 
 def visit(stack: EnforcedStack) -> Attempt:
@@ -53,7 +53,7 @@ def visit(stack: EnforcedStack) -> Attempt:
         told = {Loud.FAILED_MESSAGE: failed, Loud.OPEN_CALL: call.last_error or ""}
         return _outcome(told, still_owed=not call.settled)
 
-    return file.reference_id, attempt
+    return (file.reference_id,), attempt
 
 
 def visit_anew(stack: EnforcedStack) -> Attempt:
@@ -65,10 +65,10 @@ def visit_anew(stack: EnforcedStack) -> Attempt:
 
 def visit_again(stack: EnforcedStack) -> Attempt:
     """The same, when an earlier visit stored both objects and then could not note it."""
-    reference_id, attempt = visit(stack)
+    waiting, attempt = visit(stack)
     with stack.denied(TO_NOTE_A_VISIT):
         assert attempt().still_owed
-    return reference_id, attempt
+    return waiting, attempt
 
 
 def visit_too_soon(stack: EnforcedStack) -> Attempt:
@@ -82,13 +82,12 @@ def visit_too_soon(stack: EnforcedStack) -> Attempt:
         assert call is not None
         return _outcome({Loud.FAILED_MESSAGE: failed}, still_owed=not call.settled)
 
-    return file.reference_id, attempt
+    return (file.reference_id,), attempt
 
 
 def listing(stack: EnforcedStack) -> Attempt:
     """A window with one new call in it."""
-    file = stack.fresh.pop()
-    window = Window(start=file.created_at, end=file.created_at)
+    file, window = stack.owed()
 
     def attempt() -> Outcome:
         failed = _failed_message(lambda: stack.list_window(window))
@@ -96,7 +95,7 @@ def listing(stack: EnforcedStack) -> Attempt:
         told = {Loud.FAILED_MESSAGE: failed, Loud.OWED_WINDOW: (owed and owed.last_error) or ""}
         return _outcome(told, still_owed=owed is not None)
 
-    return file.reference_id, attempt
+    return (file.reference_id,), attempt
 
 
 def listing_anew(stack: EnforcedStack) -> Attempt:
@@ -105,13 +104,23 @@ def listing_anew(stack: EnforcedStack) -> Attempt:
 
 
 def tick(stack: EnforcedStack) -> Attempt:
-    """Windows are cut and queued, the cursor moves, what is due is queued again."""
+    """Windows are cut and queued, the cursor moves, what is due is queued again: a window and a call."""
+    unlisted, window = stack.owed()
+    unvisited = stack.due()
 
     def attempt() -> Outcome:
+        began, cursor = datetime.now(UTC).replace(microsecond=0), stack.cursor()
         error = stack.tick().error
-        return _outcome({Loud.FAILED_INVOCATION: error}, still_owed=bool(error))
+        # It may have moved over what the ledger owes alone.
+        assert stack.is_owed(cursor, stack.cursor())
+        owed = stack.deployment.ledger.read_window(window)
+        call = stack.deployment.ledger.read(unvisited.reference_id)
+        assert owed is not None
+        assert call is not None
+        still_due = [each for each in (owed.next_visit_at, call.next_visit_at) if each <= began]
+        return _outcome({Loud.FAILED_INVOCATION: error}, still_owed=stack.cursor() < began or bool(still_due))
 
-    return "", attempt
+    return (unlisted.reference_id, unvisited.reference_id), attempt
 
 
 def _outcome(told: dict[Loud, str], *, still_owed: bool) -> Outcome:

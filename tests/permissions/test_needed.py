@@ -26,13 +26,12 @@ def test_every_permission_is_taken_away_once_or_told_why_not(stack: EnforcedStac
 def test_without_a_permission_the_work_stays_owed_and_it_is_told_why(
     stack: EnforcedStack, missing: str, need: Need
 ) -> None:
-    reference_id, attempt = need.exercise(stack)
+    waiting, attempt = need.exercise(stack)
     with stack.denied(Permission.named(missing)):
         outcome = attempt()
     assert outcome.still_owed
     assert need.told in outcome.told.get(need.loud, "")
-    if reference_id:
-        stack.refused[reference_id] = missing
+    stack.refused.update(dict.fromkeys(waiting, missing))
 
 
 @pytest.mark.parametrize("exercise", [visit, visit_again, listing, tick])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from call_archive.windows import Window
 from tests.integration.running_archive import eventually
 from tests.permissions.needed import NOT_ASKED_HERE
 from tests.permissions.policies import Permission
@@ -31,7 +32,7 @@ def not_asked(stack: EnforcedStack, passing_time: None) -> Iterator[EnforcedStac
 
 def test_queues_are_read_and_logs_written_without_being_allowed(not_asked: EnforcedStack) -> None:
     stack, file = not_asked, not_asked.fresh.pop()
-    stack.owe([file])
+    stack.owe([Window(start=file.created_at, end=file.created_at)])
     found = eventually(lambda: stack.logged("recording_archived", file.reference_id))
     assert found
     assert stack.logged("call_listed", file.reference_id)
