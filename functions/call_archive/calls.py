@@ -176,9 +176,8 @@ def after_listing(
         unseen = RecordingFile(
             recorded_at=row.recorded_at or undated, first_seen_at=now, reason="not visited yet"
         )
-        has_room = row.file_name in files or len(files) < MOST_FILES
-        if row.file_name is not None and has_room:
-            files.setdefault(row.file_name, unseen)
+        if row.file_name is not None and row.file_name not in files and len(files) < MOST_FILES:
+            files[row.file_name] = unseen
         elif _is_another(row, files, unnamed):
             unnamed = unseen
     if call is not None and files == call.files and unnamed == call.unnamed:
@@ -195,12 +194,15 @@ def after_listing(
 
 
 def _is_another(row: Row, files: Mapping[str, RecordingFile], unnamed: RecordingFile | None) -> bool:
-    """Whether a row without a name, or one that finds no room, is of a file that is not known yet.
+    """Whether a row without a name of its own, or one that finds no room, is of a file that is not known yet.
 
     One that began when a known file did is that file: else each listing would open the call anew. One that
-    began after what is waited for has not been waited for.
+    began after what is waited for has not been waited for. A visit tells: it sees all the files at once.
     """
-    if row.file_name is None and row.recorded_at in {file.recorded_at for file in files.values()}:
+    begun = {file.recorded_at for file in files.values()}
+    if row.file_name is None and row.recorded_at in begun:
+        return False
+    if row.file_name in files and row.recorded_at in {None, *begun}:
         return False
     return unnamed is None or (row.recorded_at is not None and row.recorded_at > unnamed.recorded_at)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -42,7 +42,7 @@ def parse_page(body: object) -> Page:
 
 
 def parse_call(body: object, reference_id: str) -> tuple[Row, ...]:
-    """The rows of one call, each file under a name of its own. Rows that name another call are left out."""
+    """The rows of one call. Those that name another call are left out."""
     if isinstance(body, Mapping) and "call_recordings" in body:
         body = body["call_recordings"] or []
     rows = [
@@ -51,10 +51,9 @@ def parse_call(body: object, reference_id: str) -> tuple[Row, ...]:
         if isinstance(entry, Mapping)
     ]
     asked = _bare(reference_id)
-    ours = [
+    return tuple(
         replace(row, reference_id=reference_id) for row in rows if row and _bare(row.reference_id) == asked
-    ]
-    return tuple(_named_apart(ours))
+    )
 
 
 def _entries(body: object) -> Sequence[object]:
@@ -83,15 +82,16 @@ def _row(entry: object) -> Row | None:
     )
 
 
-def _named_apart(rows: list[Row]) -> list[Row]:
-    """Gives a file a name of its own where the provider gives none, or one that an earlier file has.
+def named_apart(rows: Iterable[Row], known: Mapping[str, datetime]) -> tuple[Row, ...]:
+    """Gives a file a name of its own where the provider gives none, or one that another file has: the one that is
+    `known` by it, with its date, or else the earliest.
 
     Two rows with one name and one date are the same file, told twice. Two without a name are two files.
     """
     files: dict[str, tuple[object, datetime | None]] = {}
     nameless: Counter[datetime | None] = Counter()
     apart = []
-    for row in sorted(rows, key=lambda row: row.recorded_at or LATEST):
+    for row in sorted(rows, key=lambda row: (_is_other(row, known), row.recorded_at or LATEST)):
         name = row.file_name
         if name is not None or row.url is not None:
             nameless[row.recorded_at] += name is None
@@ -99,7 +99,11 @@ def _named_apart(rows: list[Row]) -> list[Row]:
             names = _names(row, nameless[row.recorded_at])
             name = next(each for each in names if files.setdefault(each, file) == file)
         apart.append(replace(row, file_name=name))
-    return apart
+    return tuple(apart)
+
+
+def _is_other(row: Row, known: Mapping[str, datetime]) -> bool:
+    return row.file_name not in known or known[row.file_name] != row.recorded_at
 
 
 def _names(row: Row, number: int) -> Iterator[str]:

@@ -11,6 +11,7 @@ from call_archive.errors import ArchiveError, RetryableError
 from call_archive.keys import Origin
 from call_archive.messages import VisitMessage
 from call_archive.outcomes import after_visit
+from call_archive.rows import named_apart
 from call_archive.transcripts import transcript_document
 from call_archive.visits import (
     Outcome,
@@ -90,9 +91,10 @@ def visit(message: VisitMessage, at: Visiting, *, seconds_left: Callable[[], flo
 
 def _look(call: Call, at: Visiting, seconds_left: Callable[[], float]) -> Seen:
     try:
-        rows = at.provider.call(call.reference_id)
+        told = at.provider.call(call.reference_id)
     except ArchiveError as error:
         return Seen(now=at.now(), trouble=error)
+    rows = named_apart(told, {name: file.recorded_at for name, file in call.files.items()})
     recordings = {
         origin.file_name: _outcome(partial(_archive_recording, origin, row, at, seconds_left))
         for origin, row in _origins(call, recordings_owed(call, rows))

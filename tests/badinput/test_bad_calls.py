@@ -23,7 +23,7 @@ from call_archive.items import call_to_item
 from call_archive.keys import Origin
 from call_archive.messages import VisitMessage
 from call_archive.outcomes import NO_ROOM, after_visit
-from call_archive.rows import parse_call
+from call_archive.rows import named_apart, parse_call
 from call_archive.visits import Policy, Seen, recordings_owed, transcripts_owed
 from tests.badinput.cases import cases
 from tests.unit.factories import NOW, a_row
@@ -64,7 +64,8 @@ def archived(call: Call, row: Row, folder: str) -> StoredObject:
 
 def visited(call: Call, body: list[dict[str, Any]]) -> Call:
     """The call after a visit that archived all that was owed of it."""
-    rows = parse_call(body, call.reference_id)
+    known = {name: file.recorded_at for name, file in call.files.items()}
+    rows = named_apart(parse_call(body, call.reference_id), known)
     recordings = {
         row.file_name: archived(call, row, "recordings")
         for row in recordings_owed(call, rows)

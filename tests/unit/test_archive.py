@@ -98,6 +98,20 @@ def put_request(key: str, body: bytes, content_type: str, **checksum: str) -> di
     }
 
 
+def recording_request() -> dict[str, Any]:
+    return put_request(RECORDING_KEY, WAV, "audio/wav", ChecksumAlgorithm="SHA256")
+
+
+def transcript_request() -> dict[str, Any]:
+    checksum = base64.b64encode(hashlib.sha256(DOCUMENT).digest()).decode()
+    return put_request(TRANSCRIPT_KEY, DOCUMENT, "application/json", ChecksumSHA256=checksum)
+
+
+def refuses_to_overwrite(stub: Stubber, expected: dict[str, Any]) -> None:
+    """S3's next answer: to a put that forbids it to overwrite, and to no other."""
+    stub.add_client_error("put_object", "PreconditionFailed", "no", 412, expected_params=expected)
+
+
 def head_answer(sha256: str = CHECKSUM, size: int = len(WAV), **more: Any) -> dict[str, Any]:
     return {"ContentLength": size, "ChecksumSHA256": sha256, "LastModified": NOW, "VersionId": "v1", **more}
 
@@ -108,23 +122,15 @@ def head_answer(sha256: str = CHECKSUM, size: int = len(WAV), **more: Any) -> di
 def test_a_recording_is_put_once_with_a_checksum_that_s3_verifies(
     archive: Archive, stub: Stubber, download: Download
 ) -> None:
-    stub.add_response(
-        "put_object",
-        {"ChecksumSHA256": CHECKSUM, "VersionId": "v1"},
-        put_request(RECORDING_KEY, WAV, "audio/wav", ChecksumAlgorithm="SHA256"),
-    )
+    stub.add_response("put_object", {"ChecksumSHA256": CHECKSUM, "VersionId": "v1"}, recording_request())
     assert archive.put_recording(ORIGIN, download) == StoredObject(
         key=RECORDING_KEY, size=len(WAV), sha256=WAV_SHA256.hexdigest(), version_id="v1", archived_at=NOW
     )
 
 
 def test_a_transcript_is_put_once_with_its_checksum(archive: Archive, stub: Stubber) -> None:
-    checksum = base64.b64encode(hashlib.sha256(DOCUMENT).digest()).decode()
-    stub.add_response(
-        "put_object",
-        {"ChecksumSHA256": checksum},
-        put_request(TRANSCRIPT_KEY, DOCUMENT, "application/json", ChecksumSHA256=checksum),
-    )
+    expected = transcript_request()
+    stub.add_response("put_object", {"ChecksumSHA256": expected["ChecksumSHA256"]}, expected)
     stored = archive.put_transcript(ORIGIN, DOCUMENT)
     assert (stored.key, stored.sha256) == (TRANSCRIPT_KEY, hashlib.sha256(DOCUMENT).hexdigest())
 
@@ -148,13 +154,13 @@ def test_what_s3_refuses_is_tried_again_and_named_by_its_code_alone(
 def test_an_object_that_is_there_is_none_of_ours_to_overwrite(
     archive: Archive, stub: Stubber, download: Download
 ) -> None:
-    stub.add_client_error("put_object", "PreconditionFailed", "no", 412)
+    refuses_to_overwrite(stub, recording_request())
     assert archive.put_recording(ORIGIN, download) is None
 
 
 def test_the_same_transcript_that_is_there_is_ours(archive: Archive, stub: Stubber) -> None:
     checksum = base64.b64encode(hashlib.sha256(DOCUMENT).digest()).decode()
-    stub.add_client_error("put_object", "PreconditionFailed", "no", 412)
+    refuses_to_overwrite(stub, transcript_request())
     earlier = NOW - timedelta(hours=1)
     stub.add_response(
         "head_object",
@@ -171,7 +177,7 @@ def test_a_different_transcript_that_is_there_is_left_as_it_is(
     archive: Archive, stub: Stubber, there: bytes
 ) -> None:
     checksum = base64.b64encode(hashlib.sha256(there).digest()).decode()
-    stub.add_client_error("put_object", "PreconditionFailed", "no", 412)
+    refuses_to_overwrite(stub, transcript_request())
     stub.add_response("head_object", head_answer(checksum, len(there)))
     with pytest.raises(PermanentError, match="left as it is"):
         archive.put_transcript(ORIGIN, DOCUMENT)
@@ -199,7 +205,7 @@ def test_an_object_that_another_program_put_there_is_another(
 
 
 def test_an_object_that_vanishes_between_two_looks_is_tried_again(archive: Archive, stub: Stubber) -> None:
-    stub.add_client_error("put_object", "PreconditionFailed", "no", 412)
+    refuses_to_overwrite(stub, transcript_request())
     stub.add_client_error("head_object", "404", "Not Found", 404)
     with pytest.raises(RetryableError):
         archive.put_transcript(ORIGIN, DOCUMENT)

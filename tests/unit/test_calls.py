@@ -192,13 +192,28 @@ def test_a_second_look_keeps_the_recording_of_a_failed_transcript() -> None:
     assert (file.status, file.recording) == (FileStatus.ARCHIVED, a_stored_object())
 
 
+@pytest.mark.parametrize("minutes", [-9, 5], ids=["earlier", "later"])
+def test_another_file_of_a_known_name_opens_the_call_again(minutes: int) -> None:
+    call = listed_anew(a_call(a=an_archived_file()), a_row(recorded_at=at(minutes=minutes)))
+    assert (call.settled, call.files["a.wav"]) == (False, an_archived_file())
+
+
+def test_another_file_of_a_known_name_is_no_news_once_a_visit_gave_it_one_of_its_own() -> None:
+    call = a_call(a=an_archived_file(), b=an_archived_file(recorded_at=at(minutes=5)))
+    assert listed(call, a_row(recorded_at=at(minutes=5))) is None
+
+
+def test_a_file_of_a_known_name_and_no_date_is_no_news() -> None:
+    assert listed(a_call(a=an_archived_file()), a_row(recorded_at=None)) is None
+
+
 def test_a_file_that_finds_no_room_is_left_to_a_visit() -> None:
     call = listed_anew(a_full_call(), a_row("one more.wav"))
     assert (call.files, call.unnamed is not None) == (a_full_call().files, True)
 
 
 def test_a_file_that_a_full_call_holds_is_no_news() -> None:
-    assert listed(a_full_call(), a_row("0.wav", recorded_at=at(minutes=1))) is None
+    assert listed(a_full_call(), a_row("0.wav")) is None
 
 
 def test_a_listed_link_is_never_printed() -> None:

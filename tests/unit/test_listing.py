@@ -160,7 +160,7 @@ def test_a_window_listed_twice_queues_its_calls_once() -> None:
 
 def test_a_call_that_a_rival_notes_in_between_is_neither_lost_nor_queued_twice() -> None:
     world = a_world(calls=1)
-    rival = replace(a_call(a=a_file()), reference_id="call-0", version=1)
+    rival = replace(a_call(a=a_file(recorded_at=NOW)), reference_id="call-0", version=1)
     world.steps.interrupt("ledger.write", lambda: world.ledger.calls.update({"call-0": rival}))
     list_once(world)
     assert (world.ledger.calls["call-0"], world.fetch_queue.sent) == (rival, [])
@@ -178,7 +178,8 @@ def test_a_new_file_is_noted_on_top_of_what_a_rival_wrote() -> None:
 def test_only_a_window_that_looks_again_opens_what_ended_without_a_transcript(again: bool) -> None:  # noqa: FBT001
     window = a_window(again=again)
     world = a_world(calls=1, window=window)
-    settled = replace(a_call(a=an_archived_file(TranscriptStatus.NONE)), reference_id="call-0", version=1)
+    file = an_archived_file(TranscriptStatus.NONE, recorded_at=NOW)
+    settled = replace(a_call(a=file), reference_id="call-0", version=1)
     world.ledger.calls["call-0"] = settled
     list_once(world, window)
     assert world.ledger.calls["call-0"].settled is not again

@@ -2,13 +2,14 @@
 
 import hashlib
 import time
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from call_archive.calls import LONGEST_ID_BYTES
 from call_archive.errors import RetryableError
-from call_archive.rows import LONGEST_NAME, parse_call, parse_page
+from call_archive.rows import LONGEST_NAME, named_apart, parse_call, parse_page
 from tests.unit.factories import NOW, at
 
 LINK = "https://recordings.example/a"
@@ -24,8 +25,8 @@ def an_entry(**parts: Any) -> dict[str, Any]:
     return entry | parts
 
 
-def names(*entries: Any) -> list[str | None]:
-    return [row.file_name for row in parse_call(list(entries), "CALL")]
+def names(*entries: Any, known: dict[str, datetime] | None = None) -> list[str | None]:
+    return [row.file_name for row in named_apart(parse_call(list(entries), "CALL"), known or {})]
 
 
 # --- A row
@@ -201,6 +202,11 @@ def test_an_id_in_another_writing_is_given_back_as_it_was_asked_for() -> None:
 def test_two_files_of_one_name_are_kept_apart_the_earlier_under_its_own() -> None:
     later = an_entry(date="2026-03-01T13:05:09", url=LINK)
     assert names(later, an_entry(url=LINK)) == ["a.wav", "a.wav-20260301T130509"]
+
+
+def test_a_file_keeps_the_name_that_it_is_known_by_though_an_earlier_one_has_it_too() -> None:
+    earlier = an_entry(date="2026-03-01T11:00:00")
+    assert names(earlier, an_entry(), known={"a.wav": NOW}) == ["a.wav", "a.wav-20260301T110000"]
 
 
 def test_a_file_that_is_told_twice_is_one_file() -> None:

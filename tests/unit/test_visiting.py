@@ -174,6 +174,23 @@ def test_a_file_that_appears_later_is_archived_too() -> None:
     assert set(object_names(world)) >= {"recordings/a.wav", "recordings/b.wav"}
 
 
+@pytest.mark.parametrize("seconds", [10, 60], ids=["earlier", "later"])
+def test_another_file_of_one_name_that_appears_later_is_archived_beside_the_first(seconds: int) -> None:
+    world = a_world(a_scripted_file(begins_at=at(seconds=30), available_at=at(seconds=30)))
+    world.run(at(minutes=5))
+    first = dict(world.archive.objects)
+    begins_at = at(seconds=seconds)
+    another = a_scripted_file(begins_at=begins_at, available_at=begins_at)
+    world.provider.calls["call-1"] = [*world.provider.calls["call-1"], another]
+    world.run(at(hours=1))
+    name = f"a.wav-{begins_at:%Y%m%dT%H%M%S}"
+    assert object_names(world) == [
+        *("recordings/a.wav", "transcripts/a.wav.json"),
+        *(f"recordings/{name}", f"transcripts/{name}.json"),
+    ]
+    assert dict(list(world.archive.objects.items())[:2]) == first
+
+
 def test_a_file_in_trouble_does_not_hold_up_the_others() -> None:
     world = a_world(a_scripted_file("a.wav"), a_scripted_file("b.wav"))
     world.steps.interrupt("downloads.open", raising(RetryableError("the link has expired (403)")))
