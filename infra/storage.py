@@ -132,8 +132,8 @@ class Ledger(Construct):
             removal_policy=RemovalPolicy.RETAIN,
         )
         # Sparse: an item is in `open` or `failed` only while it has that index's shard.
-        self._add_index(_OPEN, "open_shard", "next_visit_at", ["recorded_at", "first_listed_at"])
-        self._add_index("failed", "failed_shard", "recorded_at", ["first_listed_at"])
+        self._add_index(_OPEN, "open_shard", "next_visit_at", ["recorded_at", "opened_at"])
+        self._add_index("failed", "failed_shard", "recorded_at", ["opened_at"])
         self._add_index("by_day", "day", "day_order")
 
     def grant_listing(self, grantee: iam.IGrantable) -> None:

@@ -95,7 +95,8 @@ class Call:
     reference_id: str
     recorded_at: datetime
     """The date of its first file."""
-    first_listed_at: datetime
+    opened_at: datetime
+    """Since when it is open: when it was first listed or, had it ended by then, when something new of it was."""
     due_at: datetime
     """The next visit is due then; an earlier message is a duplicate."""
     next_visit_at: datetime
@@ -140,7 +141,7 @@ def new_call(reference_id: str, *, recorded_at: datetime, now: datetime, lease: 
     return Call(
         reference_id=reference_id,
         recorded_at=recorded_at,
-        first_listed_at=now,
+        opened_at=now,
         due_at=now,
         next_visit_at=now + lease,
     )
@@ -184,6 +185,7 @@ def after_listing(
         return None
     return replace(
         known,
+        opened_at=now if known.settled else known.opened_at,
         files=files,
         unnamed=unnamed,
         recorded_at=min([known.recorded_at, *(file.recorded_at for file in files.values())]),

@@ -61,7 +61,7 @@ def call_to_item(call: Call) -> dict[str, Any]:
             "state": "settled" if call.settled else "open",
             "version": call.version,
             "recorded_at": to_sortable(call.recorded_at),
-            "first_listed_at": to_sortable(call.first_listed_at),
+            "opened_at": to_sortable(call.opened_at),
             "visits": call.visits,
             "quiet_visits": call.quiet_visits,
             "due_at": to_sortable(call.due_at),
@@ -85,7 +85,7 @@ def call_from_item(item: Mapping[str, Any]) -> Call:
     return Call(
         reference_id=plain["pk"].removeprefix("call#"),
         recorded_at=from_sortable(plain["recorded_at"]),
-        first_listed_at=from_sortable(plain["first_listed_at"]),
+        opened_at=from_sortable(plain["opened_at"]),
         due_at=due_at,
         next_visit_at=from_sortable(plain["next_visit_at"]) if "next_visit_at" in plain else due_at,
         version=int(plain["version"]),

@@ -50,7 +50,7 @@ class IndexedCall:
 
     reference_id: str
     recorded_at: datetime
-    first_listed_at: datetime
+    opened_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ class Ledger:
                 yield IndexedCall(
                     reference_id=row["pk"].removeprefix("call#"),
                     recorded_at=from_sortable(row["recorded_at"]),
-                    first_listed_at=from_sortable(row["first_listed_at"]),
+                    opened_at=from_sortable(row["opened_at"]),
                 )
 
     def _open_until(self, shard: str, now: datetime, most: int) -> list[dict[str, Any]]:

@@ -103,7 +103,8 @@ def named_apart(rows: Iterable[Row], known: Mapping[str, datetime]) -> tuple[Row
 
 
 def _is_other(row: Row, known: Mapping[str, datetime]) -> bool:
-    return row.file_name not in known or known[row.file_name] != row.recorded_at
+    name = row.file_name
+    return name is None or name not in known or known[name] != row.recorded_at
 
 
 def _names(row: Row, number: int) -> Iterator[str]:

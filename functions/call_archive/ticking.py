@@ -126,7 +126,7 @@ def _sweep_calls(at: Ticking, now: datetime) -> None:
 
 
 def _tell_gauges(at: Ticking, now: datetime) -> None:
-    ages = [(now - call.first_listed_at).total_seconds() for call in at.ledger.open_calls()]
+    ages = [(now - call.opened_at).total_seconds() for call in at.ledger.open_calls()]
     at.gauge("OpenCalls", len(ages))
     at.gauge("OldestOpenCallAge", max(ages, default=0))
     at.gauge(

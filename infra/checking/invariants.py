@@ -284,7 +284,7 @@ def _no_longer_open(seen: Observation) -> Iterator[Violation]:
     for call in seen.calls.values():
         if call.settled:
             continue
-        if call.next_visit_at < call.first_listed_at:
+        if call.next_visit_at < call.opened_at:
             yield Violation(invariant="I1", subject=call.reference_id, what="open without a next visit")
         if seen.at_rest and call.reference_id not in seen.poison:
             invariant = "I8" if seen.poison else "I12"

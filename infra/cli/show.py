@@ -46,7 +46,7 @@ def _known(call: Call) -> dict[str, Any]:
         "reference_id": call.reference_id,
         "state": "settled" if call.settled else "open",
         "recorded_at": in_utc(call.recorded_at),
-        "first_listed_at": in_utc(call.first_listed_at),
+        "opened_at": in_utc(call.opened_at),
         "visits": call.visits,
         "next_visit_at": None if call.settled else in_utc(call.due_at),
         "last_error": call.last_error,

@@ -38,9 +38,9 @@ def standing_of(deployment: Deployment, now: datetime) -> dict[str, Any]:
 
     ledger = deployment.ledger
     windows, cursor = ledger.open_windows(), ledger.listed_until()
-    open_calls = sorted(ledger.open_calls(), key=lambda call: call.first_listed_at)
+    open_calls = sorted(ledger.open_calls(), key=lambda call: call.opened_at)
     failed_calls = list(ledger.failed_calls())
-    oldest = (now - open_calls[0].first_listed_at).total_seconds() if open_calls else 0
+    oldest = (now - open_calls[0].opened_at).total_seconds() if open_calls else 0
     standing = {
         "stack": deployment.stack,
         "cursor": in_utc(cursor),

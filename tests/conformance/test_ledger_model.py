@@ -82,7 +82,7 @@ def test_every_open_call_is_told_and_no_other(system: System) -> None:
     system.ledger.write(named("open"))
     system.ledger.write(named("settled", files=SETTLED))
     (indexed,) = system.ledger.open_calls()
-    assert (indexed.reference_id, indexed.recorded_at, indexed.first_listed_at) == (
+    assert (indexed.reference_id, indexed.recorded_at, indexed.opened_at) == (
         "open",
         at(minutes=-5),
         NOW,

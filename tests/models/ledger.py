@@ -95,7 +95,7 @@ class Ledger:
                 IndexedCall(
                     reference_id=call.reference_id,
                     recorded_at=call.recorded_at,
-                    first_listed_at=call.first_listed_at,
+                    opened_at=call.opened_at,
                 )
                 for call in self._indexed()
             ]
@@ -180,7 +180,7 @@ def _as_kept(call: Call) -> Call:
     return replace(
         call,
         recorded_at=_to_seconds(call.recorded_at),
-        first_listed_at=_to_seconds(call.first_listed_at),
+        opened_at=_to_seconds(call.opened_at),
         due_at=_to_seconds(call.due_at),
         next_visit_at=_to_seconds(call.due_at if call.settled else call.next_visit_at),
         missing_since=_to_seconds(call.missing_since) if call.missing_since else None,

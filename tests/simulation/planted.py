@@ -166,7 +166,7 @@ def _slow_visits() -> Planted:
 
     def wait(message: VisitMessage, at: visiting.Visiting, **options: Any) -> None:
         call = at.ledger.read(message.reference_id)
-        if call is None or at.now() > call.first_listed_at + timedelta(hours=20):
+        if call is None or at.now() > call.opened_at + timedelta(hours=20):
             visit(message, at, **options)
 
     return patch.object(world, "visit", wait)

@@ -138,7 +138,7 @@ def make_call() -> MakeCall:
             names = ("status", "reason", "recording", "transcript")
             file |= {name: changes.pop(name) for name in names if name in changes}
             files = {f"{reference_id}.wav": RecordingFile(**file)}
-        moments = {"first_listed_at": NOW, "due_at": NOW, "next_visit_at": NOW} | changes
+        moments = {"opened_at": NOW, "due_at": NOW, "next_visit_at": NOW} | changes
         return Call(reference_id=reference_id, recorded_at=recorded_at, files=files, **moments)
 
     return make

@@ -74,7 +74,7 @@ def a_call(**files_by_stem: RecordingFile) -> Call:
     return Call(
         reference_id="call-1",
         recorded_at=at(minutes=-5),
-        first_listed_at=NOW,
+        opened_at=NOW,
         due_at=NOW,
         next_visit_at=at(minutes=20),
         files={f"{stem}.wav": file for stem, file in files_by_stem.items()},

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ def test_what_was_just_listed_was_not_visited_yet(row: Row) -> None:
 
 def test_a_listed_call_is_noted_as_open_and_due_at_once() -> None:
     call = listed_anew(None, a_row())
-    assert (call.settled, call.due_at, call.first_listed_at) == (False, LATER, LATER)
+    assert (call.settled, call.due_at, call.opened_at) == (False, LATER, LATER)
 
 
 def test_the_tick_gives_the_message_of_a_listed_call_time_to_arrive() -> None:
@@ -141,6 +142,18 @@ def test_a_row_that_lost_its_name_does_not_open_the_call_anew() -> None:
 )
 def test_a_new_file_of_a_settled_call_opens_it_again(row: Any) -> None:
     assert not listed_anew(a_call(a=an_archived_file()), row).settled
+
+
+@pytest.mark.parametrize(
+    ("file", "opened_at"), [(an_archived_file(), LATER), (a_file(), NOW)], ids=["settled", "open"]
+)
+def test_a_call_is_open_since_it_was_not_settled(file: RecordingFile, opened_at: datetime) -> None:
+    assert listed_anew(a_call(a=file), a_row("b.wav")).opened_at == opened_at
+
+
+def test_a_second_look_opens_a_call_from_now_on() -> None:
+    failed = a_call(a=a_file(status=FileStatus.FAILED))
+    assert listed_anew(failed, a_row(), again=True).opened_at == LATER
 
 
 def test_a_new_file_leaves_what_is_archived_as_it_is() -> None:

@@ -422,7 +422,7 @@ def test_show_tells_everything_of_a_call(
         "reference_id": "CALL",
         "state": "open",
         "recorded_at": "2026-03-01T12:00:00Z",
-        "first_listed_at": "2026-03-01T12:00:00Z",
+        "opened_at": "2026-03-01T12:00:00Z",
         "visits": 3,
         "next_visit_at": "2026-03-01T12:00:00Z",
         "last_error": "a 503",
@@ -483,10 +483,8 @@ def test_status_tells_what_is_open_what_failed_and_what_to_do(
     cli: Cli, deployed: Deployment, make_call: MakeCall
 ) -> None:
     deployed.ledger.move_cursor(datetime.now(UTC))
-    deployed.ledger.write(
-        make_call("OLD", first_listed_at=datetime.now(UTC) - timedelta(days=2), reason="a 503")
-    )
-    deployed.ledger.write(make_call("NEW", first_listed_at=datetime.now(UTC)))
+    deployed.ledger.write(make_call("OLD", opened_at=datetime.now(UTC) - timedelta(days=2), reason="a 503"))
+    deployed.ledger.write(make_call("NEW", opened_at=datetime.now(UTC)))
     deployed.ledger.write(make_call("BAD", status=FileStatus.FAILED, reason="it is empty"))
     deployed.queue(deployed.fetch_dlq_url).send([VisitMessage(reference_id="OLD")])
     standing = cli.json("status")

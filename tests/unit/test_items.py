@@ -60,7 +60,7 @@ calls = st.builds(
     Call,
     reference_id=names,
     recorded_at=moments,
-    first_listed_at=moments,
+    opened_at=moments,
     due_at=moments,
     next_visit_at=moments,
     version=counts,

@@ -49,7 +49,7 @@ def test_a_call_comes_back_as_it_was_written(ledger: Ledger, stored: StoredObjec
     call = Call(
         reference_id="Ünï/#call",
         recorded_at=NOW - HOUR,
-        first_listed_at=NOW,
+        opened_at=NOW,
         due_at=NOW + SECOND,
         next_visit_at=NOW + HOUR,
         visits=3,
@@ -158,14 +158,14 @@ def test_a_call_is_in_the_failed_index_while_something_of_it_failed(
 
 
 def test_the_indexes_tell_a_calls_dates(ledger: Ledger, make_call: MakeCall) -> None:
-    ledger.write(make_call(recorded_at=NOW - HOUR, first_listed_at=NOW - SECOND, status=FileStatus.FAILED))
-    ledger.write(make_call("B", recorded_at=NOW - HOUR, first_listed_at=NOW - SECOND))
+    ledger.write(make_call(recorded_at=NOW - HOUR, opened_at=NOW - SECOND, status=FileStatus.FAILED))
+    ledger.write(make_call("B", recorded_at=NOW - HOUR, opened_at=NOW - SECOND))
     for (found,) in (list(ledger.failed_calls()), list(ledger.open_calls())):
-        assert (found.recorded_at, found.first_listed_at) == (NOW - HOUR, NOW - SECOND)
+        assert (found.recorded_at, found.opened_at) == (NOW - HOUR, NOW - SECOND)
 
 
 def test_the_open_and_the_failed_index_project_what_is_read_of_them(table_properties: dict[str, Any]) -> None:
-    read = {"pk", "recorded_at", "first_listed_at"}
+    read = {"pk", "recorded_at", "opened_at"}
     indexes = projected(table_properties)
     assert indexes["open"] == read | {"open_shard", "next_visit_at"}
     assert indexes["failed"] == read | {"failed_shard"}

@@ -82,7 +82,7 @@ class Held:
         call = Call(
             reference_id=reference_id,
             recorded_at=at,
-            first_listed_at=at,
+            opened_at=at,
             due_at=at,
             next_visit_at=at,
             files=files,
@@ -709,7 +709,7 @@ class Endless:
         call = Call(
             reference_id=f"{number:06}",
             recorded_at=NOON,
-            first_listed_at=NOON,
+            opened_at=NOON,
             due_at=NOON,
             next_visit_at=NOON,
             version=1,
