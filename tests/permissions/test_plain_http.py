@@ -9,16 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.permissions.users import User
+from tests.permissions.users import EVERYTHING, User, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.permissions.enforced_stack import EnforcedStack
-
-EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +23,6 @@ def anyone(stack: EnforcedStack) -> User:
     user = User.create(stack, "allowed-everything")
     user.allow([EVERYTHING])
     return user
-
-
-def refusal(ask: Callable[[], object]) -> str:
-    try:
-        ask()
-    except ClientError as error:
-        return error.response["Error"]["Code"]
-    return ""
 
 
 def says_plain_http(request: Any, **_more: object) -> None:

@@ -7,12 +7,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from tests.permissions.policies import as_ministack_asks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.permissions.enforced_stack import EnforcedStack
     from tests.permissions.policies import Statement
+
+EVERYTHING: Statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+
+def refusal(ask: Callable[[], object]) -> str:
+    """The code it is refused with; empty when it is not."""
+    try:
+        ask()
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
