@@ -56,6 +56,12 @@ class Monitoring(Construct):
             description="A file or transcript was given up; `call-archive status` names the call and the reason.",
         )
         self._alarm(
+            "DeletedFiles",
+            self._count("DeletedFiles", "fetcher"),
+            threshold=0,
+            description="The provider deleted a recording before it was archived; the fetcher's log names it.",
+        )
+        self._alarm(
             "RowsUnreadable",
             self._count("RowsUnreadable", "lister"),
             threshold=0,
@@ -122,6 +128,7 @@ class Monitoring(Construct):
             self._count("RecordingsArchived", "fetcher"),
             self._count("TranscriptsArchived", "fetcher"),
             self._count("FailedFiles", "fetcher"),
+            self._count("DeletedFiles", "fetcher"),
         ]
         self.dashboard.add_widgets(
             _graph("Done in five minutes", "count", done),

@@ -21,17 +21,16 @@ COUNTED = {
     "transcript_archived": "TranscriptsArchived",
     "recording_failed": "FailedFiles",
     "transcript_failed": "FailedFiles",
+    "recording_deleted_at_source": "DeletedFiles",
     "row_unreadable": "RowsUnreadable",
     "message_failed": "MessagesFailed",
 }
 """The events that are counted, by metric."""
 
-AT_ONCE = frozenset({"recording_failed", "transcript_failed"})
+AT_ONCE = frozenset({"recording_failed", "transcript_failed", "recording_deleted_at_source"})
 """Losses: their count is written out at once, for a function that is killed writes nothing at its end."""
 
-WARNINGS = frozenset(
-    {"recording_failed", "transcript_failed", "row_unreadable", "message_failed", "window_postponed"}
-)
+WARNINGS = AT_ONCE | {"row_unreadable", "message_failed", "window_postponed"}
 
 QUIET = {"boto3": logging.INFO, "botocore": logging.INFO, "urllib3": logging.CRITICAL}
 """Below these levels, libraries tell requests and answers whole: the secret, credentials, and tokens in urls, which

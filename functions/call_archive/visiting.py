@@ -162,8 +162,11 @@ def _note(call: Call, seen: Seen, at: Visiting, *, hop: int) -> None:
 
 def _tell_losses(before: Call, after: Call, tell: Tell) -> None:
     for file, old, told in _changed(before, after):
-        if file.status is FileStatus.FAILED and (old is None or old.status is not FileStatus.FAILED):
+        was = old.status if old is not None else None
+        if file.status is FileStatus.FAILED and was is not FileStatus.FAILED:
             tell("recording_failed", **told, reason=file.reason)
+        if file.status is FileStatus.DELETED_AT_SOURCE and was is not FileStatus.DELETED_AT_SOURCE:
+            tell("recording_deleted_at_source", **told)
         transcript = file.transcript
         if _ended(file, old) is TranscriptStatus.FAILED and transcript is not None:
             tell("transcript_failed", **told, reason=transcript.reason)
@@ -171,12 +174,9 @@ def _tell_losses(before: Call, after: Call, tell: Tell) -> None:
 
 def _tell_changes(before: Call, after: Call, tell: Tell) -> None:
     for file, old, told in _changed(before, after):
-        if old is None or old.status is not file.status:
-            recording = file.recording
-            if file.status is FileStatus.ARCHIVED and recording is not None:
-                tell("recording_archived", **told, key=recording.key, size=recording.size)
-            elif file.status is FileStatus.DELETED_AT_SOURCE:
-                tell("recording_deleted_at_source", **told)
+        recording = file.recording
+        if recording is not None and (old is None or old.status is not FileStatus.ARCHIVED):
+            tell("recording_archived", **told, key=recording.key, size=recording.size)
         stored = file.transcript.stored if file.transcript is not None else None
         if _ended(file, old) is TranscriptStatus.ARCHIVED and stored is not None:
             tell("transcript_archived", **told, key=stored.key)

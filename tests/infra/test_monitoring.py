@@ -38,6 +38,7 @@ def test_each_dead_letter_queue_raises_an_alarm_at_its_first_message(resources: 
         ("OldestOpenCallAge", "lister", 24 * 3600),
         ("ListingLag", "lister", 30 * 60),
         ("FailedFiles", "fetcher", 0),
+        ("DeletedFiles", "fetcher", 0),
         ("RowsUnreadable", "lister", 0),
     ],
 )

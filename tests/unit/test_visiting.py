@@ -409,6 +409,14 @@ def test_a_visit_tells_what_failed_and_why(step: str, error: Exception, event: s
     assert world.told_of(event) == [TOLD | {"reason": str(error)}]
 
 
+def test_what_was_deleted_is_told_though_the_function_dies_once_the_ledger_has_it() -> None:
+    world = a_world(a_scripted_file(deleted_at=NOW))
+    told_before: list[int] = []
+    world.steps.interrupt("ledger.write", lambda: told_before.append(len(world.told)))
+    world.visit(FIRST)
+    assert told_before == [1]
+
+
 @pytest.mark.parametrize("step", ["downloads.open", "archive.put_transcript"])
 def test_a_loss_is_told_though_the_function_dies_once_the_ledger_has_it(step: str) -> None:
     world = a_world()
