@@ -19,8 +19,10 @@ from infra.local.provider import Provider
 from infra.local.simulator import Fault, Options, SimulatedTelesign, TrueCall, TrueFile
 from infra.local.state import Running, locked, write_running
 from tests.integration.running_archive import CALL_ARCHIVE, SECOND, RunningArchive, Slice, Troubled
+from tests.recording import APP
 
 CUSTOMER, API_KEY = "CANARY-5A1F0C3E-CUSTOMER", "Q0FOQVJZ+canary/key+7b2d4e96=="
+WRONG_KEY = "CANARY-wrong-key=="
 GRACE_SECONDS = 20
 """The simulated provider's late transcripts take up to fifteen."""
 
@@ -62,6 +64,15 @@ LISTING = [
     Fault(where="list", kind="repeated_token", times=1),
 ]
 
+MALFORMED = [
+    "not json",
+    "[]",
+    '{"reference_id": 5}',
+    '{"reference_id": ""}',
+    '{"reference_id": "A", "hop": -1}',
+]
+"""Bodies of messages that are none of ours."""
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -94,7 +105,7 @@ def up(simulator: SimulatedTelesign, tmp_path_factory: pytest.TempPathFactory) -
         transcript_grace_seconds=GRACE_SECONDS,
     )
     parts = cut_into_parts(simulator)
-    ministack = start_ministack(folder)
+    ministack = start_ministack(folder, app=APP)
     try:
         outputs = deploy(ministack, plan, folder, Progress())
         running = Running(

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from call_archive.calls import Call
+from infra.checking.differences import StoredVersion
 from infra.cli.deployment import Deployment
 from infra.local.comparison import Comparison, compare, expected_objects
 from infra.local.simulator import Fault, SeenRequest, SimulatedTelesign, TrueCall, TrueFile
+from tests.observing import stored_versions
 
 CALL_ARCHIVE = str(Path(sys.executable).with_name("call-archive"))
 SECOND = timedelta(seconds=1)
@@ -24,10 +26,12 @@ PATIENCE_SECONDS = 180.0
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], *, seconds: float = PATIENCE_SECONDS) -> T:
-    """What `look` answers once that is true; what it answered last when the patience is over."""
+def eventually(
+    look: Callable[[], T], *, enough: Callable[[T], bool] = bool, seconds: float = PATIENCE_SECONDS
+) -> T:
+    """What `look` answers once that is enough; what it answered last when the patience is over."""
     deadline = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < deadline:
+    while not enough(found := look()) and time.monotonic() < deadline:
         time.sleep(0.3)
     return found
 
@@ -76,6 +80,13 @@ class RunningArchive:
     """What the consumer of every object was told, as it came."""
     screens: list[str] = field(default_factory=list)
     """What the commands printed."""
+    backfilled: set[Slice] = field(default_factory=set)
+    found_before: set[StoredVersion] = field(default_factory=set)
+    """What lay in the bucket of a part when its backfill had ended: all of it must lie there ever after."""
+
+    @property
+    def folder(self) -> Path:
+        return self.log_file.parent
 
     def command(self, *arguments: str, timeout: float = 240) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
@@ -93,6 +104,9 @@ class RunningArchive:
         """The exit code of `backfill --wait` and what it printed."""
         done = self.command("backfill", *part.arguments, "--wait", "--timeout", "150", "--json")
         assert done.stdout, done.stderr
+        self.backfilled.add(part)
+        ids = {file.reference_id for file in self.files(part)}
+        self.found_before.update(stored_versions(self.deployment, ids))
         return done.returncode, json.loads(done.stdout)
 
     def find(self, part: Slice) -> list[dict[str, Any]]:

@@ -5,16 +5,8 @@ import json
 from collections.abc import Iterator
 
 from infra.local.comparison import Comparison
-from tests.integration.conftest import API_KEY, CUSTOMER
+from tests.integration.conftest import API_KEY, CUSTOMER, MALFORMED, WRONG_KEY
 from tests.integration.running_archive import RunningArchive, Slice, Troubled, eventually
-
-MALFORMED = [
-    "not json",
-    "[]",
-    '{"reference_id": 5}',
-    '{"reference_id": ""}',
-    '{"reference_id": "A", "hop": -1}',
-]
 
 
 def holds(compared: Comparison) -> bool:
@@ -32,7 +24,7 @@ def put_key(archive: RunningArchive, api_key: str) -> None:
 def wrong_key(archive: RunningArchive) -> Iterator[None]:
     # A warm function has the right key and keeps it while it works: the provider itself refuses it.
     try:
-        put_key(archive, "CANARY-wrong-key==")
+        put_key(archive, WRONG_KEY)
         yield
     finally:
         put_key(archive, API_KEY)

@@ -1,21 +1,23 @@
 """After everything else: no credential and no signed link lies anywhere."""
 
-import base64
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.conftest import API_KEY, CUSTOMER
+from tests.integration.conftest import API_KEY, CUSTOMER, WRONG_KEY
 from tests.integration.running_archive import RunningArchive, Troubled
-from tests.observing import logs, spoken
+from tests.observing import basic_credentials, logs, spoken
+from tests.recording import recorded
 
 SECRETS = [
     API_KEY,
-    base64.b64encode(f"{CUSTOMER}:{API_KEY}".encode()).decode(),
+    CUSTOMER,
+    basic_credentials(CUSTOMER, API_KEY),
+    WRONG_KEY,
+    basic_credentials(CUSTOMER, WRONG_KEY),
     "Signature=",
-    "CANARY-wrong-key",
-    base64.b64encode(f"{CUSTOMER}:CANARY-wrong-key==".encode()).decode(),
+    "Key-Pair-Id",
 ]
 
 
@@ -30,6 +32,12 @@ def items(archive: RunningArchive) -> Iterator[str]:
 
 
 def messages(archive: RunningArchive) -> Iterator[str]:
+    """All that were ever sent to our queues, though they were taken from them long ago."""
+    yield from recorded(archive.folder).messages
+
+
+def events(archive: RunningArchive) -> Iterator[str]:
+    """What the consumer was told, and what lies in a queue by now, whoever put it there."""
     archive.heard()
     yield from archive.bodies
     sqs = archive.deployment.connection.client("sqs")
@@ -67,7 +75,7 @@ def ministack_log(archive: RunningArchive) -> Iterator[str]:
 
 
 Texts = Callable[[RunningArchive], Iterator[str]]
-ELSEWHERE: list[Texts] = [logs_and_metrics, items, messages, screens, ministack_log]
+ELSEWHERE: list[Texts] = [logs_and_metrics, items, messages, events, screens, ministack_log]
 
 
 def found_in(texts: Iterator[str], secrets: Collection[str]) -> set[str]:
@@ -89,6 +97,13 @@ def test_no_secret_lies_in(archive: RunningArchive, troubled: Troubled, texts: T
 def test_nothing_that_was_said_lies_in(archive: RunningArchive, troubled: Troubled, texts: Texts) -> None:
     troubled.outcome()
     assert found_in(texts(archive), spoken(archive.simulator.truth())) == set()
+
+
+def test_the_messages_that_are_looked_at_name_every_call(archive: RunningArchive, troubled: Troubled) -> None:
+    troubled.outcome()
+    ids = {file.reference_id for file in archive.files(troubled.part)}
+    assert len(ids) > 100
+    assert found_in(messages(archive), ids) == ids
 
 
 def test_what_was_said_lies_in_transcripts(archive: RunningArchive, troubled: Troubled) -> None:
