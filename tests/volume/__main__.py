@@ -12,7 +12,7 @@ from tests.volume import sizes as volume_of_sizes
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def main() -> None:
-    """Archives much, and looks at all of it from outside. Prints one JSON object; exit code 1 if it does not hold."""
+    """Archives much, and looks at all of it from outside. Prints one JSON object; exit code 1 if it does not hold, or if nothing was looked at."""
 
 
 @main.command("calls")
@@ -31,7 +31,8 @@ def many_calls(calls: int, faults: float, file_bytes: int, timeout: float) -> No
     with Progress() as progress:
         found = volume_of_calls.run(volume, progress)
     click.echo(json.dumps(found, indent=2))
-    sys.exit(any(found[name] for name in ("missing", "altered", "extra", "violations")))
+    wrong = any(found[name] for name in ("missing", "altered", "extra", "violations"))
+    sys.exit(wrong or not all(found["looked_at"].values()))
 
 
 @main.command("sizes")
@@ -43,7 +44,8 @@ def every_size(*, largest: bool) -> None:
         found = volume_of_sizes.run(sizes, progress)
     click.echo(json.dumps(found, indent=2))
     above = found["above_idle_mib"] > volume_of_sizes.MOST_ABOVE_IDLE_MIB
-    sys.exit(above or any(found[name] for name in ("missing", "altered", "violations")))
+    wrong = any(found[name] for name in ("missing", "altered", "violations"))
+    sys.exit(above or wrong or not all(found["looked_at"].values()))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from infra.checking.differences import StoredVersion
 from infra.checking.invariants import violations
 from infra.cli.deployment import Deployment
 from infra.cli.waiting import wait_until_settled
@@ -13,7 +15,7 @@ from infra.local.comparison import compare
 from infra.local.progress import Progress
 from infra.local.simulator import Fault, Options, SimulatedTelesign
 from infra.local.simulator.faults import Where
-from tests.observing import observed, served, spoken
+from tests.observing import credentials, looked_at, observed, served, spoken, stored_versions
 from tests.volume.deployed import deployed_archive
 from tests.volume.duplicating import COUNT_FILE
 
@@ -29,6 +31,8 @@ FAULTS: dict[Where, tuple[str, ...]] = {
 SETTINGS = {"max_requests_per_second": "500", "transcript_grace_seconds": "30", "fetcher_concurrency": "2"}
 """The provider is on this machine and the archive is watched: no pause is needed that the real one needs."""
 MARGIN = timedelta(minutes=1)
+MOST_VISITS = 40
+"""Of one call: several times what so many faults ever cost one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +54,11 @@ def run(volume: Volume, progress: Progress) -> dict[str, Any]:
             ministack,
         ):
             _switch_on(simulator, volume.faults_per_cent)
-            seconds = _archived(deployment, simulator, start, volume.timeout_seconds, progress)
+            seconds, before = _archived(deployment, simulator, start, volume.timeout_seconds, progress)
             with progress.step("Looking at all of it from outside"):
                 return {
                     "calls": len(simulator.truth()),
-                    **_found(deployment, simulator),
+                    **_found(deployment, simulator, ministack.log_file.parent, before),
                     "faults_injected": dict(simulator.faults.injected.most_common()),
                     "requests": len(simulator.requests),
                     **json.loads(ministack.log_file.with_name(COUNT_FILE).read_text(encoding="utf-8")),
@@ -77,25 +81,42 @@ def _archived(
     start: datetime,
     timeout_seconds: float,
     progress: Progress,
-) -> float:
-    """Waits for the schedule's own ticks to list it all, and then for the last call to be settled."""
+) -> tuple[float, list[StoredVersion]]:
+    """Waits for the schedule's own ticks to list it all, and then for the last call to be settled.
+
+    How long that took, and what lay in the bucket already when the rest was still under way.
+    """
     began = time.monotonic()
     end = simulator.options.history_end + MARGIN
+
+    def seconds_left() -> float:
+        return timeout_seconds - (time.monotonic() - began)
+
     with progress.step("Archiving") as say:
-        while (deployment.ledger.listed_until() or start) < end:
+        while (deployment.ledger.listed_until() or start) < end and seconds_left() > 0:
             say("waiting for a tick")
             time.sleep(1)
-        left = timeout_seconds - (time.monotonic() - began)
-        wait_until_settled(deployment.ledger, start, end, timeout_seconds=left, say=say)
-    return time.monotonic() - began
+        while not (before := stored_versions(deployment)) and seconds_left() > 0:
+            say("waiting for the first object")
+            time.sleep(1)
+        wait_until_settled(deployment.ledger, start, end, timeout_seconds=seconds_left(), say=say)
+    return time.monotonic() - began, before
 
 
-def _found(deployment: Deployment, simulator: SimulatedTelesign) -> dict[str, Any]:
+def _found(
+    deployment: Deployment, simulator: SimulatedTelesign, folder: Path, before: list[StoredVersion]
+) -> dict[str, Any]:
     now = datetime.now(UTC)
     truth = simulator.truth()
     comparison = compare(deployment, truth, now)
-    secrets = (simulator.options.api_key, "Signature=", *spoken(truth))
-    seen = observed(deployment, at_rest=True, secrets=secrets)
+    seen = observed(
+        deployment,
+        at_rest=True,
+        secrets=(*credentials(simulator.options), *spoken(truth)),
+        folder=folder,
+        before=before,
+        most_visits=MOST_VISITS,
+    )
     return {
         "recordings": comparison.recordings,
         "transcripts": comparison.transcripts,
@@ -103,5 +124,6 @@ def _found(deployment: Deployment, simulator: SimulatedTelesign) -> dict[str, An
         "missing": list(comparison.missing),
         "altered": list(comparison.altered),
         "extra": list(comparison.extra),
+        "looked_at": looked_at(seen),
         "violations": [str(each) for each in violations(served(truth, now), seen)],
     }

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from infra.cli.deployment import Deployment, deployment_of
 from infra.local.deploy import STACK, Plan, deploy
-from infra.local.ministack import GATEWAY, MiniStack, start_ministack
+from infra.local.ministack import MiniStack, start_ministack
 from infra.local.processes import stop
 from infra.local.progress import Progress
 from infra.local.provider import Provider
 from infra.local.simulator import SimulatedTelesign
+from tests.recording import APP
 
 
 @contextlib.contextmanager
@@ -22,7 +23,7 @@ def deployed_archive(
     *,
     archive_from: datetime,
     settings: Mapping[str, str],
-    app: str = GATEWAY,
+    app: str = APP,
 ) -> Iterator[tuple[Deployment, MiniStack]]:
     options = simulator.options
     plan = Plan(

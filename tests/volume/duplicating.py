@@ -7,7 +7,8 @@ from random import Random
 from typing import Any
 
 from infra.local.gateway import Message, Receive, Send
-from infra.local.gateway import app as ministack
+from tests.recording import app as ministack
+from tests.recording import given, whole
 
 PER_CENT = 5
 COUNT_FILE = "sent.json"
@@ -23,34 +24,18 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
     if scope["type"] != "http" or (b"x-amz-target", BATCH) not in scope["headers"]:
         await ministack(scope, receive, send)
         return
-    body = await _whole(receive)
-    await ministack(scope, _given(body), send)
+    body = await whole(receive)
+    await ministack(scope, given(body), send)
     request = json.loads(body)
     again = [entry for entry in request["Entries"] if _random.random() < PER_CENT / 100]
     if again:
         twice = json.dumps({**request, "Entries": again}).encode()
         headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
         length = (b"content-length", str(len(twice)).encode())
-        await ministack({**scope, "headers": [*headers, length]}, _given(twice), _unheard)
+        await ministack({**scope, "headers": [*headers, length]}, given(twice), _unheard)
     _sent["messages"] += len(request["Entries"])
     _sent["duplicates"] += len(again)
     Path(COUNT_FILE).write_text(json.dumps(_sent), encoding="utf-8")  # noqa: ASYNC240 - a test's few bytes
-
-
-async def _whole(receive: Receive) -> bytes:
-    body = b""
-    while True:
-        message = await receive()
-        body += bytes(message.get("body", b""))
-        if not message.get("more_body"):
-            return body
-
-
-def _given(body: bytes) -> Receive:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
 
 
 async def _unheard(message: Message) -> None:

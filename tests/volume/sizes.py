@@ -10,6 +10,7 @@ from typing import Any
 from call_archive.calls import FileStatus
 from call_archive.listing import owe
 from call_archive.windows import Window
+from infra.checking.differences import StoredVersion
 from infra.checking.invariants import violations
 from infra.cli.deployment import Deployment
 from infra.cli.waiting import wait_until_settled
@@ -18,7 +19,7 @@ from infra.local.progress import Progress
 from infra.local.simulator import Options, SimulatedTelesign, TrueFile
 from infra.local.simulator.audio import SizedAudio, StoredAudio
 from infra.local.simulator.options import Audio
-from tests.observing import observed, served
+from tests.observing import credentials, looked_at, observed, served, stored_versions
 from tests.volume.deployed import deployed_archive
 
 MIB = 1024**2
@@ -29,6 +30,8 @@ SETTINGS = {"transcript_grace_seconds": "30", "function_timeout_seconds": "600"}
 MARGIN = timedelta(minutes=1)
 MOST_ABOVE_IDLE_MIB = 256
 TIMEOUT_SECONDS = 1800.0
+MOST_VISITS = 15
+"""Of one call: an empty file is asked for five times."""
 
 
 @dataclass(slots=True)
@@ -54,19 +57,20 @@ def run(sizes: tuple[int, ...], progress: Progress) -> dict[str, Any]:
         end = options.history_end + MARGIN
         with deployed_archive(simulator, progress, archive_from=end, settings=SETTINGS) as (
             deployment,
-            _,
+            ministack,
         ):
             with progress.step("Archiving the smallest") as say:
                 smallest = next(file for file in _files(simulator) if file.size == SMALLEST)
                 moment = smallest.created_at
                 seconds = _archive(deployment, Window(start=moment, end=moment), say)
+            before = stored_versions(deployment)
             idle = max(_memory(pid, "VmRSS") for pid in _fetchers(deployment))
             with progress.step("Archiving the others") as say:
                 seconds = _archive(deployment, Window(start=start, end=end), say)
             peak = max(_memory(pid, "VmHWM") for pid in _fetchers(deployment))
             with progress.step("Reading all of it back"):
                 return {
-                    **_found(deployment, simulator),
+                    **_found(deployment, simulator, ministack.log_file.parent, before),
                     "idle_mib": round(idle / MIB, 1),
                     "above_idle_mib": round((peak - idle) / MIB, 1),
                     "seconds": round(seconds, 1),
@@ -90,9 +94,18 @@ def _archive(deployment: Deployment, window: Window, say: Callable[[str], None])
     return time.monotonic() - began
 
 
-def _found(deployment: Deployment, simulator: SimulatedTelesign) -> dict[str, Any]:
+def _found(
+    deployment: Deployment, simulator: SimulatedTelesign, folder: Path, before: list[StoredVersion]
+) -> dict[str, Any]:
     now = datetime.now(UTC)
-    seen = observed(deployment, at_rest=True)
+    seen = observed(
+        deployment,
+        at_rest=True,
+        secrets=credentials(simulator.options),
+        folder=folder,
+        before=before,
+        most_visits=MOST_VISITS,
+    )
     by_key = {version.key: version for version in seen.versions}
     files = []
     for truth in served(simulator.truth(), now):
@@ -112,6 +125,7 @@ def _found(deployment: Deployment, simulator: SimulatedTelesign) -> dict[str, An
         "files": sorted(files, key=lambda file: file["size"]),
         "missing": list(comparison.missing),
         "altered": list(comparison.altered),
+        "looked_at": looked_at(seen),
         "violations": [str(each) for each in violations(served(simulator.truth(), now), seen)],
         "failed": [file["reason"] for file in files if file["status"] == FileStatus.FAILED.value],
     }
