@@ -24,8 +24,12 @@ from tests.recording import Record, recorded
 
 READERS = 8
 HIDDEN_SECONDS = 60
-LOSSES = ("recording_failed", "transcript_failed")
-LOSSES_METRIC = "FailedFiles"
+LOSSES = {
+    "recording_failed": "FailedFiles",
+    "transcript_failed": "FailedFiles",
+    "recording_deleted_at_source": "DeletedFiles",
+}
+"""Events, by the metric that an alarm counts them by."""
 PLAIN_PIECE = re.compile(r"[ -!#-\[\]-~]{12,}")
 """Of a text: what JSON leaves as it is."""
 
@@ -68,14 +72,15 @@ def logs(deployment: Deployment) -> Iterator[str]:
 def losses_told(deployment: Deployment) -> set[tuple[str, str]]:
     """Reference id and file name of each loss whose count was written out: alarms hear of counts alone."""
     told: set[tuple[str, str]] = set()
-    uncounted: dict[str, deque[tuple[str, str]]] = defaultdict(deque)
+    uncounted: dict[tuple[str, str], deque[tuple[str, str]]] = defaultdict(deque)
     for stream, line in _log_lines(deployment):
         document = _document(line)
-        if document.get("message") in LOSSES:
-            uncounted[stream].append((document["reference_id"], document["file_name"]))
-        for _ in range(_count(document.get(LOSSES_METRIC))):
-            if uncounted[stream]:
-                told.add(uncounted[stream].popleft())
+        if metric := LOSSES.get(str(document.get("message"))):
+            uncounted[stream, metric].append((document["reference_id"], document["file_name"]))
+        for metric in set(LOSSES.values()):
+            waiting = uncounted[stream, metric]
+            for _ in range(min(_count(document.get(metric)), len(waiting))):
+                told.add(waiting.popleft())
     return told
 
 
