@@ -31,6 +31,7 @@ TICKS = (
     Dependency.GET_QUEUE_ATTRIBUTES,
 )
 """What the tick asks for, or what shows in its gauges: the other cells begin with a backfill, which is cheaper."""
+REFUSED_CALL = Cell(dependency=Dependency.CALL, fault=Fault.DENIED)
 
 
 class Outcome(StrEnum):
@@ -87,7 +88,8 @@ def _begun(cell: Cell, stage: Stage) -> Iterator[World]:
 
 def _passing(cell: Cell, world: World) -> Act:
     plan = world.stage.fronts.plan
-    times = 1 if cell.waits else TIMES
+    # A visit that is refused asks again at once: of two, it is a race which of them is refused twice.
+    times = 1 if cell.waits or cell == REFUSED_CALL else TIMES
     plan.add(cell.dependency, cell.fault, times)
     if cell.dependency is Dependency.HEAD_OBJECT:  # asked only about an object whose storing was not told
         # One object, of which all is asked: with two, it is a race about which of them the fault is met.
