@@ -7,8 +7,9 @@ from enum import StrEnum
 
 import pytest
 
-from tests.faults.checking import Told, failed, reasons_of, told, unsettled, violations
-from tests.faults.faults import Cell, Dependency, Fault
+from tests.faults.checking import Told, failed, owes, reasons_of, told, unsettled
+from tests.faults.faults import BLIND, Cell, Dependency, Fault
+from tests.faults.looking import found_wrong, stored_versions
 from tests.faults.naming import names_resolved
 from tests.faults.plan import FaultPlan
 from tests.faults.stage import Stage
@@ -48,6 +49,8 @@ class Act:
     outcome: Outcome
     met: int
     """How often the fault was injected."""
+    owes: bool
+    """Whether anything is still to be listed or archived."""
     told: Told
     how: tuple[str, ...]
     """What made it good, or why it failed."""
@@ -96,6 +99,7 @@ def _passing(cell: Cell, world: World) -> Act:
         plan.add(Dependency.PUT_OBJECT, Fault.ANSWER_LOST, 1)
     _begin(cell, world)
     world.deliver()
+    world.versions = stored_versions(world)
     by_itself = _worked_off(cell, world) and not failed(world)
     if not by_itself:
         world.recheck()
@@ -114,23 +118,25 @@ def _staying(cell: Cell, world: World) -> Act:
     for _ in range(1 if cell.waits else MOST_RECEIVES + 1):
         if not world.deliver():
             break
+    world.versions = stored_versions(world)
     world.stage.clock.advance(DEADLINE_MINUTES + ROUND_MINUTES)
     world.deliver()
-    if cell.dependency in TICKS or unsettled(world):
+    if cell.dependency in TICKS or owes(world):
         world.tick()
         world.deliver()
         world.stage.clock.advance(1)
         world.tick()  # whose gauges tell of what could not be mended
+        world.deliver()
     reasons = sorted({reason for call in failed(world).values() for reason in reasons_of(call)})
     return _act(cell, world, reasons or _how(cell, world), done=False)
 
 
 def _healed(cell: Cell, world: World) -> Act:
     world.stage.fronts.plan.heal()
-    if not unsettled(world) and not failed(world):
+    if not owes(world) and not failed(world):
         return _act(cell, world, ["nothing was owed"], done=True)
     world.raised.clear()
-    if unsettled(world):
+    if owes(world):
         world.stage.clock.advance(LONGEST_PAUSE_MINUTES)
         world.deliver()
     by_itself = _worked_off(cell, world) and not failed(world)
@@ -151,14 +157,14 @@ def _begin(cell: Cell, world: World) -> None:
 def _worked_off(cell: Cell, world: World) -> bool:
     """Time passes until nothing is owed and the fault was met; whether that came to pass."""
     for _ in range(ROUNDS):
-        if not unsettled(world) and _met(cell, world):
+        if not owes(world) and _met(cell, world):
             return True
         world.stage.clock.advance(ROUND_MINUTES)
         world.deliver()
-        if unsettled(world) or not _met(cell, world):
+        if owes(world) or not _met(cell, world):
             world.tick()
             world.deliver()
-    return not unsettled(world)
+    return not owes(world)
 
 
 def _met(cell: Cell, world: World) -> int:
@@ -166,14 +172,14 @@ def _met(cell: Cell, world: World) -> int:
 
 
 def _act(cell: Cell, world: World, how: list[str], *, done: bool) -> Act:
-    blind = cell.dependency is Dependency.LIST and cell.fault is Fault.NOT_FOUND
-    wrong = tuple(violations(world, done=done, unlisted_allowed=blind and not done))
+    wrong = found_wrong(world, at_rest=done, may_be_unlisted=cell == BLIND and not done)
     return Act(
         outcome=Outcome.LOST if wrong else _outcome(world, done=done),
         met=_met(cell, world),
+        owes=owes(world),
         told=told(world),
         how=tuple(how),
-        wrong=wrong,
+        wrong=tuple(wrong),
     )
 
 

@@ -1,26 +1,32 @@
-"""What a world looks like from outside, past the proxies: what is owed, what was told, which promise is broken."""
+"""How a world stands, past the proxies: what is owed, what has failed and why, what was told."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from call_archive.calls import Call, FileStatus, TranscriptStatus
 from call_archive.ledger import Ledger
-from infra.local.comparison import expected_objects
+from infra.config import LISTING_LAG_ALARM_SECONDS, OLDEST_OPEN_CALL_ALARM_SECONDS
 from infra.local.simulator import TrueCall
-from tests.faults.stage import SECRETS
 from tests.faults.world import World
-from tests.observing import spoken
 
-LISTING_LAG_ALARM_SECONDS = 1800
-METRICS = {"FailedFiles": 0, "ListingLag": LISTING_LAG_ALARM_SECONDS, "OldestOpenCallAge": 0}
-"""Above which a metric counts as loud; an open call's age has a day until its alarm."""
+ALARMS: Mapping[tuple[str, str], tuple[str, float]] = {
+    ("ListingLag", "lister"): ("ListingLag", LISTING_LAG_ALARM_SECONDS),
+    ("OldestOpenCallAge", "lister"): ("OldestOpenCall", OLDEST_OPEN_CALL_ALARM_SECONDS),
+    ("RowsUnreadable", "lister"): ("RowsUnreadable", 0),
+    ("FailedFiles", "fetcher"): ("FailedFiles", 0),
+    ("DeletedFiles", "fetcher"): ("DeletedFiles", 0),
+    ("MessagesFailed", "lister"): ("ListerMessages", 0),
+    ("MessagesFailed", "fetcher"): ("FetcherMessages", 0),
+}
+"""By metric and service: the deployed alarm, and above which value it is raised."""
+LOSSES = ("recording_failed", "transcript_failed")
 BROKEN = re.compile(
     r" \((Connection\w*|ReadTimeout\w*|SSL\w*|Timeout\w*|Protocol\w*|Incomplete\w*|gai\w*|BadStatus\w*)\)"
 )
-ALARMS = {"OldestOpenCallAge": "OldestOpenCall"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +50,11 @@ def unsettled(world: World) -> list[str]:
     return [name for name, call in calls(world).items() if call is None or not call.settled]
 
 
+def owes(world: World) -> bool:
+    """Whether a call is not settled, or a window not listed yet."""
+    return bool(unsettled(world) or world.ledger.open_windows())
+
+
 def failed(world: World) -> dict[str, Call]:
     return {name: call for name, call in calls(world).items() if call is not None and call.failed}
 
@@ -59,23 +70,50 @@ def reasons_of(call: Call) -> Iterator[str]:
 def told(world: World) -> Told:
     """Why work was put off, and which alarms would be raised."""
     reasons = set(world.raised)
-    values: dict[str, float] = {}
     for line in lines(world):
         if "_aws" in line:
-            (directive,) = line["_aws"]["CloudWatchMetrics"]
-            for metric in directive["Metrics"]:
-                values[metric["Name"]] = max(line[metric["Name"]])
-        elif line["message"] == "window_postponed":
+            continue
+        if line["message"] == "window_postponed":
             reasons.add(line["reason"])
         elif line["message"] == "message_failed":
             unexpected = line["reason"].startswith("unexpected")
             reasons.add(f"an unexpected {line['error']}" if unexpected else line["reason"])
         elif line["message"] == "call_pending" and not line["reason"].startswith("not visited"):
             reasons.add(line["reason"])
-    alarms = {ALARMS.get(name, name) for name, limit in METRICS.items() if values.get(name, 0) > limit}
+    alarms = set(_alarms_on(_measured(world)))
     alarms |= {"ListerErrors"} if world.raised else set()
-    alarms |= {name for name, url in _dlqs(world).items() if messages_in(world, url)}
+    alarms |= {name for name, url in dead_letter_queues(world).items() if messages_in(world, url)}
     return Told(reasons=frozenset(map(plain, reasons)), alarms=frozenset(alarms))
+
+
+def losses_told(world: World) -> set[tuple[str, str]]:
+    """Reference id and file name of each loss that was counted: alarms hear of counts alone."""
+    counted: set[tuple[str, str]] = set()
+    uncounted: deque[tuple[str, str]] = deque()
+    for line in lines(world):
+        if "_aws" in line:
+            count = int(sum(line.get("FailedFiles", [])))
+            counted |= {uncounted.popleft() for _ in range(min(count, len(uncounted)))}
+        elif line["message"] in LOSSES:
+            uncounted.append((line["reference_id"], line["file_name"]))
+    return counted
+
+
+def _measured(world: World) -> dict[tuple[str, str], float]:
+    """The last value of each metric, by metric and service: a gauge as it stands, a count as it is above none."""
+    values: dict[tuple[str, str], float] = {}
+    for line in lines(world):
+        if "_aws" in line:
+            (directive,) = line["_aws"]["CloudWatchMetrics"]
+            for metric in directive["Metrics"]:
+                values[metric["Name"], line["service"]] = max(line[metric["Name"]])
+    return values
+
+
+def _alarms_on(values: Mapping[tuple[str, str], float]) -> Iterator[str]:
+    for measured, (alarm, threshold) in ALARMS.items():
+        if values.get(measured, 0) > threshold:
+            yield alarm
 
 
 def plain(reason: str) -> str:
@@ -94,74 +132,5 @@ def messages_in(world: World, url: str) -> int:
     return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
-def violations(world: World, *, done: bool, unlisted_allowed: bool = False) -> Iterator[str]:
-    """Every promise that is broken. `done`: nothing may be missing any more."""
-    if done:  # what was stored wrongly before is still there: an object is never changed
-        yield from _of_the_bucket(world)
-    yield from _of_the_ledger(world, _keys(world), unlisted_allowed=unlisted_allowed)
-    uploads = world.stage.clients["s3"].list_multipart_uploads(Bucket=world.names.bucket)
-    yield from (f"half an upload: {upload['Key']}" for upload in uploads.get("Uploads", []))
-    secrets = {*SECRETS, *spoken(truth(world))}
-    yield from (f"a secret in {where}" for where, text in _texts(world) for each in secrets if each in text)
-
-
-def _of_the_bucket(world: World) -> Iterator[str]:
-    s3, bucket = world.stage.clients["s3"], world.names.bucket
-    files = [file for call in truth(world) for file in call.files]
-    expected = expected_objects(files, world.stage.clock.now())
-    stored = [each["Key"] for each in s3.list_object_versions(Bucket=bucket).get("Versions", [])]
-    yield from (f"missing: {key}" for key in expected.keys() - set(stored))
-    yield from (f"of two versions: {key}" for key in set(stored) if stored.count(key) > 1)
-    for key in stored:
-        with s3.get_object(Bucket=bucket, Key=key)["Body"] as body:
-            if key not in expected or not expected[key]([body.read()]):
-                yield f"altered, or not the provider's: {key}"
-
-
-def _keys(world: World) -> set[str]:
-    listed = world.stage.clients["s3"].list_objects_v2(Bucket=world.names.bucket)
-    return {each["Key"] for each in listed.get("Contents", [])}
-
-
-def _of_the_ledger(world: World, keys: set[str], *, unlisted_allowed: bool) -> Iterator[str]:
-    for reference_id, call in calls(world).items():
-        if call is None:
-            if not unlisted_allowed and not _is_owed(world, reference_id):
-                yield f"lost: {reference_id} is neither in the ledger nor in a window that is owed"
-            continue
-        for name, file in call.files.items():
-            stored = file.recording.key if file.recording else None
-            if (file.status is FileStatus.ARCHIVED) != (stored is not None) or stored not in {None, *keys}:
-                yield f"archived without its object: {name}"
-            transcript = file.transcript
-            archived = transcript is not None and transcript.status is TranscriptStatus.ARCHIVED
-            stored = transcript.stored.key if transcript and transcript.stored else None
-            if archived and stored not in keys:
-                yield f"transcript archived without its object: {name}"
-        if call.failed and not all(reasons_of(call)):
-            yield f"failed without a reason: {reference_id}"
-        if call.settled and not call.files:
-            yield f"settled without a file: {reference_id}"
-
-
-def _is_owed(world: World, reference_id: str) -> bool:
-    (created,) = (each.files[0].created_at for each in truth(world) if each.reference_id == reference_id)
-    listed_until = world.ledger.listed_until()
-    if listed_until is None or listed_until < created:
-        return True
-    return any(owed.window.overlaps(created, created) for owed in world.ledger.open_windows())
-
-
-def _texts(world: World) -> Iterator[tuple[str, str]]:
-    yield "the log", world.log.getvalue()
-    yield "an error", "\n".join(world.texts)
-    items = world.stage.clients["dynamodb"].scan(TableName=world.names.table)["Items"]
-    yield "the ledger", json.dumps(items)
-    sqs = world.stage.clients["sqs"]
-    for url in [world.names.fetch_queue, world.names.windows_queue, *_dlqs(world).values()]:
-        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
-        yield "a message", json.dumps([message["Body"] for message in answer.get("Messages", [])])
-
-
-def _dlqs(world: World) -> dict[str, str]:
+def dead_letter_queues(world: World) -> dict[str, str]:
     return {"FetchDlq": world.names.fetch_dlq, "WindowsDlq": world.names.windows_dlq}

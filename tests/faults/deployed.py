@@ -3,13 +3,17 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from call_archive.listing import owe
 from call_archive.windows import cut
+from infra.checking.invariants import violations
 from infra.local.comparison import Comparison, compare
 from tests.faults.faults import WRITES, Dependency, Fault
-from tests.faults.stage import Stage
+from tests.faults.looking import sent
+from tests.faults.stage import SECRETS, Stage
+from tests.observing import observed, served, spoken
 
 FAULTS = (Fault.THROTTLE, Fault.ERROR_503, Fault.RESET)
 SERVICES = ("S3 PutObject", "DynamoDB", "SQS", "Secrets")
@@ -88,6 +92,18 @@ def unmet(stage: Stage) -> list[str]:
 def compared(stage: Stage) -> Comparison:
     simulator = stage.deployed.simulator
     return compare(stage.deployment, simulator.truth(), simulator.options.now())
+
+
+def found_wrong(stage: Stage) -> list[str]:
+    """By the checker of the invariants. Not as at rest: calls go on arriving."""
+    simulator, plan = stage.deployed.simulator, stage.deployed.plan
+    secrets = (*SECRETS, *spoken(simulator.truth()))
+    seen = observed(stage.deployment, at_rest=False, secrets=secrets)
+    texts = [*seen.texts, *(("a message", request) for request in plan.sent)]
+    seen = replace(seen, texts=texts, messages=sent(plan))
+    # Later than the look, which may have met what is new.
+    truth = served(simulator.truth(), simulator.options.now())
+    return [str(violation) for violation in violations(truth, seen)]
 
 
 def logs(stage: Stage) -> str:

@@ -107,6 +107,10 @@ class Cell:
         return f"{self.dependency} - {self.fault}"
 
 
+BLIND = Cell(dependency=Dependency.LIST, fault=Fault.NOT_FOUND)
+"""An empty range is documented to be answered so: nothing tells it from an empty account."""
+
+
 def why_not(cell: Cell) -> str | None:
     """Why the two together mean nothing; None when they do."""
     dependency, fault = cell.dependency, cell.fault

@@ -23,6 +23,10 @@ class FaultPlan:
     injected: Counter[tuple[Dependency, Fault]] = field(default_factory=Counter)
     repeated: Counter[Dependency] = field(default_factory=Counter)
     """Requests that a client of AWS sent again within one call."""
+    sent: list[str] = field(default_factory=list)
+    """Requests to send messages, as they came, whether they were done or not."""
+    written: list[str] = field(default_factory=list)
+    """Requests to write batches of items that were done, told or not."""
     _rules: list[Rule] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -37,6 +41,8 @@ class FaultPlan:
             self.asked.clear()
             self.injected.clear()
             self.repeated.clear()
+            self.sent.clear()
+            self.written.clear()
 
     def heal(self) -> None:
         with self._lock:

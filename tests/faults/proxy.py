@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
@@ -28,6 +29,7 @@ PART_OF_AN_UPLOAD = 1000
 """Bytes of it that are read before its connection is reset."""
 DRIPS = 12
 OPERATIONS = {each.split()[-1]: each for each in Dependency if each.startswith(("Dyn", "SQS", "Sec"))}
+SENDING = ("SendMessage", "SendMessageBatch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +46,14 @@ class Upstream:
     """Of a whole answer that drips."""
 
 
+def operation(request: BaseHTTPRequestHandler) -> str:
+    """By its name at AWS; empty where a request is not told apart by that."""
+    return request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+
+
 def of_aws(request: BaseHTTPRequestHandler) -> Dependency | None:
-    target = request.headers.get("X-Amz-Target")
-    if target is not None:
-        return OPERATIONS.get(target.rpartition(".")[2])
+    if "X-Amz-Target" in request.headers:
+        return OPERATIONS.get(operation(request))
     return {"PUT": Dependency.PUT_OBJECT, "HEAD": Dependency.HEAD_OBJECT}.get(request.command)
 
 
@@ -81,6 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
             return
         body = self._body()
+        if operation(self) in SENDING:
+            self.server.plan.sent.append(body.decode())
         if dependency is Dependency.SEND_MESSAGE_BATCH and not self.server.upstream.keeps_delays:
             body = without_delay(body)
         if dependency is None or fault is None:
@@ -140,6 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {
                 name.lower(): text for name, text in response.getheaders() if name.lower() not in HOP_BY_HOP
             }
+            if operation(self) == "BatchWriteItem" and response.status == HTTPStatus.OK:
+                self.server.plan.written.append(body.decode())
             length = str(len(content)) if self.command != "HEAD" else response.getheader("Content-Length")
             return Answer(
                 status=response.status, headers=headers | {"content-length": length or "0"}, body=content

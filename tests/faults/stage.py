@@ -1,5 +1,6 @@
 """What all cells share: MiniStack with the deployed stack, the simulated provider, and the proxies before them."""
 
+import base64
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,9 @@ from tests.faults.proxy import Proxy, Upstream, of_api, of_aws, of_cdn
 from tests.synthesis import table_of
 
 CUSTOMER, API_KEY = "CANARY-7C1D-CUSTOMER", "Q0FOQVJZ+fault/key+91ab=="
-SECRETS = (CUSTOMER, API_KEY, "Signature=", "Authorization: Basic")
+BASIC = base64.b64encode(f"{CUSTOMER}:{API_KEY}".encode()).decode()
+"""How the two travel to the provider."""
+SECRETS = (CUSTOMER, API_KEY, BASIC, "Signature=", "Key-Pair-Id", "Authorization: Basic")
 SEED = 1
 """Of two calls whose files all have a transcript."""
 SERVICES: tuple[Any, ...] = ("dynamodb", "s3", "secretsmanager", "sqs")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tests.faults.acts import TIMES, Act, Outcome, Result
 from tests.faults.faults import MEANINGS, Cell, Dependency, Fault, why_not
+from tests.faults.world import DEADLINE_MINUTES, MOST_RECEIVES
 
 INTRODUCTION = """\
 # Faults
@@ -21,16 +22,22 @@ A cell is run twice, with two calls each:
   Nothing may count as archived without its object, and an alarm must tell. Then the fault ends, and everything
   must be archived; where a call had been given up, after a `backfill`.
 
-After each: every object holds what the provider served and has one version, no upload is left halfway, every
-call is in the ledger or in a window that is owed, and no credential and no signed link is in a log, an error, a
-message or an item.
+After each, the checker of all invariants ([guarantees.md](guarantees.md)) looks at bucket, ledger and queues, and at
+what it found earlier in the same bucket. It must find nothing. Nor may a call that the ledger does not know be in no
+window that is owed, whether the fault has ended or not. Messages are searched for secrets as they are sent.
+
+Time is virtual. Calls are given up after {deadline} minutes, and messages after {receives} receives: far sooner than where it is
+deployed. The alarms that are named are the deployed ones with their own thresholds, as far as they are raised in the
+time that passes here; `OldestOpenCall` takes a day, and is not. One cell has no alarm: a list that is answered with
+404 although there are calls. That is how an empty range is documented to be answered, so nothing tells the two apart;
+the daily recheck or a `backfill` lists it again.
 """
 LETTERS = {Outcome.ARCHIVED: "a", Outcome.FAILED: "f", Outcome.OPEN: "o", Outcome.UNLISTED: "u"}
 
 
 def page(results: Mapping[Cell, Result]) -> str:
     sections = [
-        INTRODUCTION.format(times=TIMES),
+        INTRODUCTION.format(times=TIMES, deadline=DEADLINE_MINUTES, receives=MOST_RECEIVES),
         _counts(results.values()),
         _overview(results),
         _faults(),

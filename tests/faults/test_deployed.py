@@ -22,6 +22,12 @@ def test_every_object_is_there_once_and_as_it_was_served(stage: Stage, left: lis
     assert (found.missing, found.altered, found.extra) == ((), (), ())
 
 
+def test_no_invariant_is_violated(stage: Stage, left: list[str]) -> None:
+    del left
+    assert stage.deployed.plan.sent
+    assert deployed.found_wrong(stage) == []
+
+
 def test_no_upload_is_left_halfway(stage: Stage, left: list[str]) -> None:
     del left
     assert not stage.clients["s3"].list_multipart_uploads(Bucket=stage.deployment.bucket).get("Uploads")

@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,11 +17,12 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from call_archive import downloads, fetcher, lister, telemetry, telesign, wiring
+from call_archive import downloads, fetcher, ledger, lister, telemetry, telesign, wiring
 from call_archive.ledger import Ledger
 from call_archive.listing import owe
 from call_archive.queues import Queue
-from call_archive.windows import cut
+from call_archive.windows import cut, to_text
+from infra.checking.differences import StoredVersion
 from infra.local.ministack import ACCOUNT, REGION
 from tests.debugging import logged_at_debug
 from tests.faults.faults import Cell, Dependency
@@ -44,9 +46,10 @@ MOST_RECEIVES = 2
 """Until a message goes to the dead-letter queue: 5 where it is deployed."""
 DEADLINE_MINUTES = 30
 IMPATIENT_SECONDS = 0.4
+ARCHIVE_FROM = END - timedelta(minutes=20)
 SETTINGS = {
     "REQUESTS_PER_SECOND": "1000",
-    "ARCHIVE_FROM": f"{END:%Y-%m-%dT11:40:%S}",
+    "ARCHIVE_FROM": to_text(ARCHIVE_FROM),
     "RETRY_DEADLINE_SECONDS": str(DEADLINE_MINUTES * 60 // 4),  # outages are outlasted four times as long
     "TRANSCRIPT_DEADLINE_SECONDS": str(DEADLINE_MINUTES * 60),
     "TRANSCRIPT_GRACE_SECONDS": "240",
@@ -73,6 +76,10 @@ class World:
     raised: list[str] = field(default_factory=list)
     """What the lister raised to Lambda, by kind."""
     texts: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
+    """Bodies of all messages that were handed out, an operator's among them."""
+    versions: list[StoredVersion] = field(default_factory=list)
+    """What the last look found in the bucket."""
 
     @property
     def ledger(self) -> Ledger:
@@ -94,24 +101,27 @@ class World:
     def deliver(self) -> bool:
         """The messages that wait, in a batch as Lambda makes it (there are never more): windows first, then
         visits. Whether one of them failed."""
-        of_windows = self._deliver(self.names.windows_queue, lister.handler)
-        return self._deliver(self.names.fetch_queue, fetcher.handler) or of_windows
+        of_windows = self._deliver(self.names.windows_queue, "lister", lister.handler)
+        return self._deliver(self.names.fetch_queue, "fetcher", fetcher.handler) or of_windows
 
     def _scheduled(self, kind: str) -> None:
         try:
-            with contextlib.redirect_stdout(self.log), logged_at_debug(self.log):
+            with self._invoked("lister"):
                 lister.handler({"kind": kind}, CONTEXT)
         except Exception as error:  # noqa: BLE001 - Lambda catches everything too
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
             self.raised.append(f"the lister raised {code}")
             self.texts.append(str(error))
 
-    def _deliver(self, url: str, handler: Callable[[dict[str, Any], Any], dict[str, Any]]) -> bool:
+    def _deliver(
+        self, url: str, service: str, handler: Callable[[dict[str, Any], Any], dict[str, Any]]
+    ) -> bool:
         sqs = self.stage.clients["sqs"]
         batch = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         if not batch:
             return False
-        with contextlib.redirect_stdout(self.log), logged_at_debug(self.log):
+        self.received += [message["Body"] for message in batch]
+        with self._invoked(service):
             answer = handler({"Records": [_record(message) for message in batch]}, CONTEXT)
         failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
         receipts = {message["MessageId"]: message["ReceiptHandle"] for message in batch}
@@ -121,6 +131,18 @@ class World:
         for name in failed:
             sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=receipts[name], VisibilityTimeout=0)
         return bool(failed)
+
+    @contextlib.contextmanager
+    def _invoked(self, service: str) -> Iterator[None]:
+        """As one of the two functions, whose metrics the alarms tell apart."""
+        telemetry.metrics.cache_clear()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(self.log),
+            logged_at_debug(self.log),
+        ):
+            patch.setenv("POWERTOOLS_SERVICE_NAME", service)
+            yield
 
 
 @contextlib.contextmanager
@@ -147,8 +169,9 @@ def a_world(stage: Stage, patch: pytest.MonkeyPatch) -> Iterator[World]:
     for name in [name for name in os.environ if name.startswith("AWS_") and name not in environment]:
         patch.delenv(name)
     patch.setattr(boto3, "DEFAULT_SESSION", stage.session)
-    # botocore's pauses between its tries take no time, as all else that waits.
+    # Pauses between tries take no time, as all else that waits: botocore's, and the ledger's own.
     patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))
+    patch.setattr(ledger, "PAUSES_SECONDS", [0.0] * len(ledger.PAUSES_SECONDS))
     patch.setattr(wiring, "now", stage.clock.now)
     patch.setattr(telesign, "LONGEST_SHARED_PAUSE_SECONDS", 0.02)
     logger = Logger(service=f"faults-{names.table}", location=None, stream=world.log, level="DEBUG")
