@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from tests.faults.acts import TIMES, Act, Outcome, Result
-from tests.faults.faults import MEANINGS, Cell, Dependency, Fault, why_not
+from tests.faults.faults import MEANINGS, Cell, Dependency, Fault, cells, why_not
+from tests.faults.part import RARE, is_rare
 from tests.faults.world import DEADLINE_MINUTES, MOST_RECEIVES
 
 INTRODUCTION = """\
@@ -31,19 +32,40 @@ deployed. The alarms that are named are the deployed ones with their own thresho
 time that passes here; `OldestOpenCall` takes a day, and is not. One cell has no alarm: a list that is answered with
 404 although there are calls. That is how an empty range is documented to be answered, so nothing tells the two apart;
 the daily recheck or a `backfill` lists it again.
+
+`poe faults` runs every cell. What is run of every commit (`poe break`) is a part: always the {rare} cells of the rare
+faults ({names}) and the one that has no alarm,
+and one in {one_in} of the other {common}. Which of these follows from the id of the commit; the header of the run says how to
+run the same part again. Left out are the rest, and the comparison of this page as a whole: of each cell that is run,
+its line is compared.
 """
+ONE_IN = 3
+"""As `poe break` has it."""
 LETTERS = {Outcome.ARCHIVED: "a", Outcome.FAILED: "f", Outcome.OPEN: "o", Outcome.UNLISTED: "u"}
 
 
 def page(results: Mapping[Cell, Result]) -> str:
     sections = [
-        INTRODUCTION.format(times=TIMES, deadline=DEADLINE_MINUTES, receives=MOST_RECEIVES),
+        _introduction(),
         _counts(results.values()),
         _overview(results),
         _faults(),
         *(_section(dependency, results) for dependency in Dependency),
     ]
     return "\n".join(sections)
+
+
+def _introduction() -> str:
+    rare = sum(map(is_rare, cells()))
+    return INTRODUCTION.format(
+        times=TIMES,
+        deadline=DEADLINE_MINUTES,
+        receives=MOST_RECEIVES,
+        rare=rare - 1,
+        names="; ".join(RARE),
+        one_in=ONE_IN,
+        common=sum(1 for _ in cells()) - rare,
+    )
 
 
 def _counts(results: Iterable[Result]) -> str:

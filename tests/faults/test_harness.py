@@ -1,7 +1,10 @@
 """The matrix can fail: bugs that it looks for are planted, and seen."""
 
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -17,11 +20,13 @@ from infra.config import OLDEST_OPEN_CALL_ALARM_SECONDS
 from infra.local.simulator import TrueFile
 from tests.faults.acts import run
 from tests.faults.checking import ALARMS, told, truth
-from tests.faults.faults import Cell, Dependency, Fault, cells, why_not
+from tests.faults.faults import BLIND, Cell, Dependency, Fault, cells, why_not
 from tests.faults.looking import MOST_VISITS, found_wrong
+from tests.faults.part import RARE, chosen, offset_of_this
 from tests.faults.stage import API_KEY, BASIC, BEGIN, END, Stage
+from tests.faults.table import ONE_IN
 from tests.faults.world import World, a_world
-from tests.synthesis import synthesized
+from tests.synthesis import ROOT, synthesized
 
 GIVEN_UP = Cell(dependency=Dependency.CALL, fault=Fault.ERROR_503)
 UNNOTED = Cell(dependency=Dependency.BATCH_WRITE_ITEM, fault=Fault.PARTIAL)
@@ -188,6 +193,34 @@ def test_an_open_call_raises_its_alarm_after_a_day_and_no_sooner(
 def test_a_cell_is_run_or_there_is_a_reason_why_not() -> None:
     every = {Cell(dependency=dependency, fault=fault) for dependency in Dependency for fault in Fault}
     assert all(why_not(cell) for cell in every - set(cells()))
+
+
+@pytest.mark.parametrize("one_in", [2, 3, 4, 7])
+def test_a_part_has_every_rare_cell_and_the_parts_together_have_every_cell(one_in: int) -> None:
+    every = list(cells())
+    rare = {BLIND, *(cell for cell in every if cell.fault in RARE)}
+    parts = [chosen(every, one_in=one_in, offset=offset) for offset in range(one_in)]
+    assert len(rare) == 16
+    assert all(rare <= set(part) for part in parts)
+    assert {cell for part in parts for cell in part} == set(every)
+    assert sum(map(len, parts)) == len(every) + (one_in - 1) * len(rare)
+
+
+def test_the_page_names_the_part_that_a_commit_runs() -> None:
+    tasks = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["poe"]["tasks"]
+    (command,) = (each["cmd"] for each in tasks["break"]["parallel"] if "tests/faults" in each.get("cmd", ""))
+    assert f" --one-in {ONE_IN} " in " ".join(command.split())
+
+
+def test_outside_of_git_the_offset_changes_from_day_to_day(tmp_path: Path) -> None:
+    number, made_of = offset_of_this(tmp_path)
+    assert f"{date.fromordinal(number)}" == made_of
+
+
+def test_no_part_waits_for_more_than_its_share() -> None:
+    every = list(cells())
+    waiting = [sum(cell.waits for cell in chosen(every, one_in=3, offset=offset)) for offset in range(3)]
+    assert max(waiting) - min(waiting) <= 1
 
 
 def test_all_that_a_cell_archives_is_there_when_it_begins(stage: Stage) -> None:
