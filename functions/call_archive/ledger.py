@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
@@ -70,7 +71,7 @@ class Ledger:
 
     def write(self, call: Call) -> bool:
         """Writes the call if nobody did since it was read; False when somebody did. Version 0 is a new call."""
-        item = call_to_item(replace(call, version=call.version + 1))
+        item = call_to_item(replace(call, version=call.version + 1)) | {"write_id": {"S": uuid4().hex}}
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if call.version:
             condition = {
@@ -78,11 +79,18 @@ class Ledger:
                 "ExpressionAttributeValues": serialized({":read": call.version}),
             }
         try:
-            return self._conditional(self.client.put_item, TableName=self.table, Item=item, **condition)
+            self.client.put_item(
+                TableName=self.table, Item=item, ReturnValuesOnConditionCheckFailure="ALL_OLD", **condition
+            )
         except ClientError as error:
-            if error.response["Error"]["Code"] == "ValidationException":
+            answer: Any = error.response
+            if answer["Error"]["Code"] == "ConditionalCheckFailedException":
+                # boto3 asks again when no answer came, and then meets what it wrote itself.
+                return bool(answer.get("Item", {}).get("write_id") == item["write_id"])
+            if answer["Error"]["Code"] == "ValidationException":
                 raise PermanentError(f"the ledger cannot hold call {call.reference_id}") from None
             raise
+        return True
 
     def write_many(self, calls: Sequence[Call]) -> list[bool | PermanentError]:
         """`write` for each, side by side: conditions rule out DynamoDB's own batches. One that cannot be

@@ -77,7 +77,7 @@ AFTER: dict[str, tuple[tuple[str, ...], Raises]] = {
 
 MET: dict[str, tuple[tuple[str, ...], Any]] = {
     "own object met": (("archive.put_recording",), None),
-    "own write met": (("ledger.write", *LEASING), False),
+    "own lease met": (LEASING, False),
 }
 """The answer is lost, the client asks again and meets what it did itself."""
 

@@ -111,13 +111,10 @@ class Watch:
         return self.world.archive.bodies[version.key]
 
     def _truth(self) -> list[Served]:
-        """A file for which no recording came several times may be given up: that was the provider's answer.
-
-        Five, but a visit whose write succeeded unheard counts its page twice.
-        """
+        """A file for which no recording came five times may be given up: that was the provider's answer."""
         return [
             replace(each, recording_ends=each.recording_ends | {FileStatus.FAILED})
-            if self._html_served(each) > MOST_UNFIT_BODIES // 2
+            if self._html_served(each) >= MOST_UNFIT_BODIES
             else each
             for each in self.world.scenario.truth
         ]

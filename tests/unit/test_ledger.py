@@ -116,8 +116,10 @@ def test_many_are_read_past_one_batch_each_once_and_unknown_ones_left_out(
 
 
 def test_any_other_refusal_of_dynamodb_is_raised(ledger: Ledger, make_call: MakeCall) -> None:
-    with pytest.raises(ClientError, match="ResourceNotFoundException"):
-        Ledger(ledger.client, "no-such-table").write(make_call())
+    nowhere = Ledger(ledger.client, "no-such-table")
+    for write in (lambda: nowhere.write(make_call()), lambda: nowhere.note_window(owed())):
+        with pytest.raises(ClientError, match="ResourceNotFoundException"):
+            write()
 
 
 # --- The sparse indexes
@@ -355,6 +357,19 @@ def test_calls_of_a_page_are_read_as_they_were_last_written(stubbed: tuple[Ledge
     request = {"RequestItems": {"ledger": {"Keys": [call_key("CALL")], "ConsistentRead": True}}}
     stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": {}}, request)
     assert ledger.read_many(["CALL"]) == {}
+
+
+def test_a_write_whose_answer_was_lost_meets_itself_and_is_done(
+    ledger: Ledger, make_call: Callable[..., Call], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = ledger.client.put_item
+
+    def put_twice(**request: Any) -> object:
+        put(**request)
+        return put(**request)
+
+    monkeypatch.setattr(ledger.client, "put_item", put_twice)
+    assert ledger.write(make_call("CALL"))
 
 
 def test_a_window_that_the_index_shows_twice_is_read_once(stubbed: tuple[Ledger, Stubber]) -> None:
