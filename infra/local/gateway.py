@@ -3,15 +3,21 @@
 S3 answers a PutObject with the checksum it verified and keeps. MiniStack verifies and keeps it too, and says it
 when asked for the object, but not in this answer.
 
+A bucket's policy may ask a put whether it would overwrite. MiniStack asks it all else, and not that.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+
 S3 answers a GetObject with a body of any length. MiniStack hands it out in one piece, of which TLS takes less than
 2 GiB.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextvars import ContextVar
+from functools import wraps
 from typing import Any
 
 from ministack.app import app as ministack  # type: ignore[import-untyped]  # it ships no types
+from ministack.core import iam_evaluator  # type: ignore[import-untyped]  # nor here
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -25,8 +31,25 @@ LONGEST_TRAILER_BYTES = 512
 PIECE_BYTES = 64 * 1024**2
 OK = 200
 
+_put_keys: ContextVar[Mapping[str, str]] = ContextVar("put_keys")
+
+
+def _asking_puts(enforce: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(enforce)
+    def enforce_with_keys(key_id: str, action: str, *rest: Any, **options: Any) -> Any:
+        if action == "s3:PutObject":
+            options["service_context"] = {**(options.get("service_context") or {}), **_put_keys.get({})}
+        return enforce(key_id, action, *rest, **options)
+
+    return enforce_with_keys
+
+
+iam_evaluator.enforce = _asking_puts(iam_evaluator.enforce)
+
 
 async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        _put_keys.set(_keys_of_put(scope))
     # A part of a multipart upload is left alone: MiniStack answers those as AWS does.
     if scope["type"] != "http" or scope["method"] != "PUT" or b"partNumber=" in scope["query_string"]:
         await ministack(scope, receive, _in_pieces(send))
@@ -45,6 +68,16 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         await send(message)
 
     await ministack(scope, receive_and_remember, send_with_checksum)
+
+
+def _keys_of_put(scope: Mapping[str, Any]) -> Mapping[str, str]:
+    begins = any(
+        word in scope["query_string"] for word in (b"partNumber=", b"uploads")
+    )  # and creates no object
+    keys = {"s3:ObjectCreationOperation": str(not begins).lower()}
+    if header := dict(scope["headers"]).get(b"if-none-match"):
+        keys["s3:if-none-match"] = header.decode()
+    return keys
 
 
 def _in_pieces(send: Send) -> Send:
