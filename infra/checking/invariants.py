@@ -332,7 +332,8 @@ def _told(seen: Observation) -> Iterator[Violation]:
         return
     for call in seen.calls.values():
         for name, file in _parts(call):
-            if file.failed and (call.reference_id, name) not in seen.losses_told:
+            lost = file.failed or file.status is FileStatus.DELETED_AT_SOURCE
+            if lost and (call.reference_id, name) not in seen.losses_told:
                 yield Violation(
                     invariant="I13", subject=call.reference_id, what=f"the loss of {name} is untold"
                 )

@@ -4,8 +4,7 @@ import io
 import json
 from collections.abc import Iterator
 
-LOSSES = ("recording_failed", "transcript_failed")
-METRIC = "FailedFiles"
+from tests.observing import LOSSES
 
 
 class Losses:
@@ -21,10 +20,12 @@ class Losses:
 
     def ended(self) -> None:
         """By itself or by force: what counts is what has left the process."""
-        if any(METRIC in document for document in _documents(self._metrics, self._metrics_from)):
-            lines = _documents(self._log, self._log_from)
-            losses = (line for line in lines if line.get("message") in LOSSES)
-            self.told |= {(line["reference_id"], line["file_name"]) for line in losses}
+        counted = {
+            metric for document in _documents(self._metrics, self._metrics_from) for metric in document
+        }
+        for line in _documents(self._log, self._log_from):
+            if LOSSES.get(line.get("message", "")) in counted:
+                self.told.add((line["reference_id"], line["file_name"]))
 
 
 def _documents(text: io.StringIO, start: int) -> Iterator[dict[str, str]]:

@@ -12,6 +12,7 @@ from call_archive.ledger import Ledger
 from infra.config import LISTING_LAG_ALARM_SECONDS, OLDEST_OPEN_CALL_ALARM_SECONDS
 from infra.local.simulator import TrueCall
 from tests.faults.world import World
+from tests.observing import LOSSES
 
 ALARMS: Mapping[tuple[str, str], tuple[str, float]] = {
     ("ListingLag", "lister"): ("ListingLag", LISTING_LAG_ALARM_SECONDS),
@@ -23,7 +24,6 @@ ALARMS: Mapping[tuple[str, str], tuple[str, float]] = {
     ("MessagesFailed", "fetcher"): ("FetcherMessages", 0),
 }
 """By metric and service: the deployed alarm, and above which value it is raised."""
-LOSSES = ("recording_failed", "transcript_failed")
 BROKEN = re.compile(
     r" \((Connection\w*|ReadTimeout\w*|SSL\w*|Timeout\w*|Protocol\w*|Incomplete\w*|gai\w*|BadStatus\w*)\)"
 )
@@ -89,13 +89,14 @@ def told(world: World) -> Told:
 def losses_told(world: World) -> set[tuple[str, str]]:
     """Reference id and file name of each loss that was counted: alarms hear of counts alone."""
     counted: set[tuple[str, str]] = set()
-    uncounted: deque[tuple[str, str]] = deque()
+    uncounted: dict[str, deque[tuple[str, str]]] = {metric: deque() for metric in LOSSES.values()}
     for line in lines(world):
         if "_aws" in line:
-            count = int(sum(line.get("FailedFiles", [])))
-            counted |= {uncounted.popleft() for _ in range(min(count, len(uncounted)))}
+            for metric, waiting in uncounted.items():
+                count = int(sum(line.get(metric, [])))
+                counted |= {waiting.popleft() for _ in range(min(count, len(waiting)))}
         elif line["message"] in LOSSES:
-            uncounted.append((line["reference_id"], line["file_name"]))
+            uncounted[LOSSES[line["message"]]].append((line["reference_id"], line["file_name"]))
     return counted
 
 

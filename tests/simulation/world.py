@@ -29,7 +29,7 @@ LAST_WORDS = 7200
 """What the last tick or recheck began is listed by the end."""
 RETRIES_AFTER = (60.0, 120.0)
 """Lambda tries a scheduled event twice more, then puts it on the schedule's dead-letter queue."""
-LOSSES = ("recording_failed", "transcript_failed")
+LOSSES = ("recording_failed", "transcript_failed", "recording_deleted_at_source")
 POISON = f"unexpected, of https://recordings.example/?Signature={SECRETS[0]} with {SECRETS[1]}"
 
 

@@ -154,6 +154,7 @@ BROKEN: list[tuple[str, str, Observation]] = [
     ("I12", "not known", sound(calls={"call-1": a_call()})),
     ("I12", "is failed (why)", of(a_file(status=FAILED, reason="why"), losses_told=[("call-1", "a.wav")])),
     ("I13", "the loss of a.wav", of(a_file(status=FAILED, reason="why"))),
+    ("I13", "the loss of a.wav", of(a_file(status=FileStatus.DELETED_AT_SOURCE))),
     ("I13", "the loss of a.wav", of(archived(transcript=a_transcript(LOST, reason="why")))),
 ]
 
