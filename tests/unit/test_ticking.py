@@ -293,10 +293,10 @@ def test_a_recheck_looks_again_at_the_last_week_and_not_before_the_archive_s_beg
 
 def test_one_rechecks_windows_are_the_nexts_too_where_they_meet() -> None:
     world = a_world()
-    world.clock.advance(days=30, minutes=7)
+    world.clock.advance(days=30, minutes=7, seconds=11, microseconds=13)
     world.recheck()
     first = set(queued_windows(world))
-    world.clock.advance(days=1, minutes=3)
+    world.clock.advance(days=1, minutes=3, seconds=5, microseconds=7)
     world.recheck()
     both = {window for window in queued_windows(world) if at(days=24) <= window.start < at(days=30)}
     assert (len(both), both <= first) == (6 * 24, True)

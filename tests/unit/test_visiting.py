@@ -470,6 +470,20 @@ def test_a_visit_that_waits_tells_why_and_until_when() -> None:
 
 @pytest.mark.parametrize(
     ("status", "event"),
+    [
+        (FileStatus.FAILED, "recording_failed"),
+        (FileStatus.DELETED_AT_SOURCE, "recording_deleted_at_source"),
+    ],
+)
+def test_a_loss_is_told_once(status: FileStatus, event: str) -> None:
+    world = a_world(a_scripted_file("b.wav"))
+    world.ledger.calls["call-1"] = replace(a_call(a=a_file(status=status), b=a_file()), version=1)
+    world.visit(FIRST)
+    assert world.told_of(event) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "event"),
     [(TranscriptStatus.FAILED, "transcript_failed"), (TranscriptStatus.ARCHIVED, "transcript_archived")],
 )
 def test_a_visit_that_changes_nothing_of_a_transcript_tells_nothing_of_it(
