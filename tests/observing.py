@@ -174,11 +174,14 @@ def _texts(
 def _log_lines(deployment: Deployment) -> Iterator[tuple[str, str]]:
     """With the stream that each is of: of one process, in the order in which it wrote them."""
     client = deployment.connection.client("logs")
-    for groups in client.get_paginator("describe_log_groups").paginate():
-        for group in groups["logGroups"]:
-            pages = client.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
-            for page in pages:
-                yield from ((event["logStreamName"], event["message"]) for event in page["events"])
+    for group in client.get_paginator("describe_log_groups").paginate().search("logGroups[].logGroupName"):
+        streams = client.get_paginator("describe_log_streams").paginate(logGroupName=group)
+        # One by one: of a whole group MiniStack answers the first 10,000 events, and no token for the rest.
+        for stream in streams.search("logStreams[].logStreamName"):
+            pages = client.get_paginator("filter_log_events").paginate(
+                logGroupName=group, logStreamNames=[stream]
+            )
+            yield from ((stream, line) for line in pages.search("events[].message"))
 
 
 def _document(line: str) -> dict[str, Any]:
