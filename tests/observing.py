@@ -17,7 +17,7 @@ from call_archive.items import call_from_item
 from call_archive.keys import Origin
 from call_archive.windows import from_text
 from infra.checking.differences import StoredVersion
-from infra.checking.invariants import Observation, Served
+from infra.checking.observation import Observation, Served
 from infra.cli.deployment import Deployment
 from infra.local.simulator import Options, TrueCall, TrueFile
 from tests.recording import Record, recorded

@@ -8,7 +8,8 @@ from typing import Any, Final
 from call_archive.items import call_from_item, deserialized, from_sortable, window_from_item
 from call_archive.windows import Window
 from infra.checking.differences import StoredVersion
-from infra.checking.invariants import Observation, violations
+from infra.checking.invariants import violations
+from infra.checking.observation import Observation
 from tests.crashes.aws import BUCKET, TABLE, Aws
 from tests.crashes.world import World
 from tests.observing import spoken

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from call_archive.calls import FileStatus, TranscriptStatus
-from infra.checking.invariants import Served
+from infra.checking.observation import Served
 from infra.local.simulator import Fault, TrueCall, TrueFile
 from infra.local.simulator.audio import SizedAudio
 from infra.local.simulator.transcripts import Transcript

@@ -10,7 +10,8 @@ from call_archive.items import call_from_item, deserialized, from_sortable, wind
 from call_archive.windows import Window
 from infra.checking.bucket import Bucket
 from infra.checking.differences import StoredVersion
-from infra.checking.invariants import Observation, Served, violations
+from infra.checking.invariants import violations
+from infra.checking.observation import Observation, Served
 from tests.faults.checking import dead_letter_queues, losses_told, truth
 from tests.faults.plan import FaultPlan
 from tests.faults.stage import SECRETS

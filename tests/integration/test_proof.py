@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from call_archive.calls import FileStatus, TranscriptStatus
-from infra.checking.invariants import Observation, Served, violations
+from infra.checking.invariants import violations
+from infra.checking.observation import Observation, Served
 from infra.local.simulator import TrueCall, TrueFile
 from tests.integration.conftest import MALFORMED, PARTS
 from tests.integration.running_archive import RunningArchive, Troubled, eventually

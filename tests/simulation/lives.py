@@ -9,7 +9,7 @@ from typing import Any
 
 from call_archive.calls import FileStatus, TranscriptStatus
 from call_archive.visits import Policy
-from infra.checking.invariants import Served
+from infra.checking.observation import Served
 from tests.models.provider import WAVE, ScriptedFile
 
 SECOND = timedelta(seconds=1)

@@ -8,7 +8,8 @@ from call_archive.calls import Call, FileStatus
 from call_archive.outcomes import MOST_UNFIT_BODIES
 from call_archive.windows import SECOND, Window
 from infra.checking.differences import StoredVersion
-from infra.checking.invariants import Observation, Served, Violation, violations
+from infra.checking.invariants import Violation, violations
+from infra.checking.observation import Observation, Served
 from tests.models.queue import Queue
 from tests.simulation.scenario import SECRETS
 from tests.simulation.world import World

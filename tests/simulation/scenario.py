@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from call_archive.visits import Policy
-from infra.checking.invariants import Served
+from infra.checking.observation import Served
 from infra.config import LISTER_SHARE_EACH
 from tests.models.provider import ScriptedFile
 from tests.simulation.faults import KINDS, OUTAGES, Outage, Trouble

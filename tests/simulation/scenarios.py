@@ -14,7 +14,7 @@ from click import echo
 from call_archive.calls import Call, TranscriptStatus
 from call_archive.visits import Policy
 from call_archive.windows import Window
-from infra.checking.invariants import Served
+from infra.checking.observation import Served
 from tests.models.provider import WAVE, Provider, ScriptedFile
 from tests.simulation.faults import Outage, Trouble
 from tests.simulation.looking import Watch

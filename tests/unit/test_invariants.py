@@ -13,7 +13,8 @@ from call_archive.messages import VisitMessage, WindowMessage
 from call_archive.transcripts import transcript_document
 from call_archive.windows import SECOND, Window, cut
 from infra.checking.differences import StoredVersion
-from infra.checking.invariants import INVARIANTS, Observation, Served, violations
+from infra.checking.invariants import INVARIANTS, violations
+from infra.checking.observation import Observation, Served
 from tests.unit.factories import (
     NOW,
     a_call,
