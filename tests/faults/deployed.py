@@ -1,6 +1,5 @@
 """The deployed functions behind the proxies: real Lambdas, real time, every fault of AWS at once."""
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -104,14 +103,3 @@ def found_wrong(stage: Stage) -> list[str]:
     # Later than the look, which may have met what is new.
     truth = served(simulator.truth(), simulator.options.now())
     return [str(violation) for violation in violations(truth, seen)]
-
-
-def logs(stage: Stage) -> str:
-    client = stage.deployment.connection.client("logs")
-    groups = [group["logGroupName"] for group in client.describe_log_groups()["logGroups"]]
-    pages = [
-        page
-        for group in groups
-        for page in client.get_paginator("filter_log_events").paginate(logGroupName=group)
-    ]
-    return json.dumps([event["message"] for page in pages for event in page["events"]])

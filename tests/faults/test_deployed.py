@@ -4,6 +4,7 @@ import pytest
 
 from tests.faults import deployed
 from tests.faults.stage import SECRETS, Stage
+from tests.observing import logs
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,6 @@ def test_no_upload_is_left_halfway(stage: Stage, left: list[str]) -> None:
 
 def test_no_log_of_the_functions_holds_a_secret(stage: Stage, left: list[str]) -> None:
     del left
-    told = deployed.logs(stage)
+    told = "\n".join(logs(stage.deployment))
     assert "recording_archived" in told
     assert not [secret for secret in SECRETS if secret in told]
