@@ -6,7 +6,7 @@ import aws_cdk as cdk
 import click
 
 from infra.config import Config, ConfigError
-from infra.packaging import PackagingError, build_layer
+from infra.packaging.layer import PackagingError, build_layer
 from infra.stack import CallArchiveStack
 
 

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 # Keys of the CDK itself: feature flags, look-ups ("availability-zones:account=…") and the CLI's own switches.
 _CDK_KEYS = ("@aws-cdk", "aws:", "cli-")
 
-LONGEST_KEY = 60
+MAX_KEY = 60
 
 
 def is_of_the_cdk(key: str) -> bool:
@@ -35,7 +35,7 @@ class ContextReader:
                 continue
             close = get_close_matches(key, self._known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"use one of {', '.join(sorted(self._known))}."
-            plain = key.isascii() and key.isprintable() and len(key) <= LONGEST_KEY
+            plain = key.isascii() and key.isprintable() and len(key) <= MAX_KEY
             self.report(key if plain else shown(key), f"there is no such setting; {hint}")
 
     def text(self, key: str, default: str, *, check: Callable[[str], str | None]) -> str:

@@ -1,6 +1,6 @@
 """What an operator is told instead of a traceback: one sentence, and what the exit code says."""
 
-LONGEST_SHOWN = 80
+MAX_SHOWN = 80
 
 
 class CommandError(Exception):
@@ -18,4 +18,4 @@ class InputError(CommandError):
 def in_one_line(text: str) -> str:
     """What an operator gave, as it is shown in an error: whatever it holds, and however long it is."""
     plain = text if text.isprintable() else ascii(text)[1:-1]
-    return plain if len(plain) <= LONGEST_SHOWN else f"{plain[:LONGEST_SHOWN]}…"
+    return plain if len(plain) <= MAX_SHOWN else f"{plain[:MAX_SHOWN]}…"

@@ -4,13 +4,13 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from infra.config import FETCH_BATCH, FETCH_WINDOW_SECONDS, LISTER_CONCURRENCY, WINDOWS_BATCH, Config
-from infra.consumers import Consumers
-from infra.functions import Dependencies, Fetcher, Lister, Shared
-from infra.monitoring import Monitoring
-from infra.packaging import Layer
-from infra.queues import WorkQueues, grant_feeding, grant_measuring, grant_sending
-from infra.schedule import Schedule
-from infra.storage import Archive, Credentials, Ledger
+from infra.constructs.consumers import Consumers
+from infra.constructs.functions import Dependencies, Fetcher, Lister, Shared
+from infra.constructs.monitoring import Monitoring
+from infra.constructs.queues import WorkQueues, grant_feeding, grant_measuring, grant_sending
+from infra.constructs.schedule import Schedule
+from infra.constructs.storage import Archive, Credentials, Ledger
+from infra.packaging.layer import Layer
 
 
 class CallArchiveStack(cdk.Stack):

@@ -12,14 +12,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from call_archive.calls import Call, FileStatus, TranscriptStatus
-from call_archive.items import call_from_item
-from call_archive.keys import Origin
-from call_archive.windows import from_text
-from infra.checking.differences import StoredVersion
-from infra.checking.observation import Observation, Served
+from call_archive.model.call import Call, FileStatus, TranscriptStatus
+from call_archive.model.object_key import Origin
+from call_archive.model.window import from_text
+from call_archive.storage.ledger_items import call_from_item
 from infra.cli.deployment import Deployment
-from infra.local.simulator import Options, TrueCall, TrueFile
+from infra.simulator import Options, TrueCall, TrueFile
+from infra.verification.differences import StoredVersion
+from infra.verification.observation import Observation, Served
 from tests.recording import Record, recorded
 
 READERS = 8
@@ -69,7 +69,7 @@ def logs(deployment: Deployment) -> Iterator[str]:
     yield from (line for _, line in _log_lines(deployment))
 
 
-def losses_told(deployment: Deployment) -> set[tuple[str, str]]:
+def losses_reported(deployment: Deployment) -> set[tuple[str, str]]:
     """Reference id and file name of each loss whose count was written out: alarms hear of counts alone."""
     told: set[tuple[str, str]] = set()
     uncounted: dict[tuple[str, str], deque[tuple[str, str]]] = defaultdict(deque)
@@ -126,7 +126,7 @@ def observed(
         dead_letters=list(_dead_letters(deployment)),
         most_visits=most_visits,
         # After the ledger: a loss is told before it is noted.
-        losses_told=losses_told(deployment),
+        losses_reported=losses_reported(deployment),
         secrets=secrets,
         texts=_texts(deployment, items, record) if secrets else (),
     )
@@ -153,7 +153,7 @@ def part_at_rest(seen: Observation, part: Collection[TrueCall], until: datetime)
         calls={name: call for name, call in seen.calls.items() if name in ids},
         versions=[version for version in seen.versions if version.key in keys],
         versions_before=[version for version in seen.versions_before if version.key in keys],
-        windows=[owed for owed in seen.windows if owed.window.start <= until],
+        windows=[pending for pending in seen.windows if pending.window.start <= until],
         texts=(),  # of no part, and gone once they were read
     )
 

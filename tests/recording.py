@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from call_archive.items import window_from_item
-from call_archive.windows import Window
-from infra.local.gateway import Message, Receive, Send
-from infra.local.gateway import app as ministack
+from call_archive.model.window import Window
+from call_archive.storage.ledger_items import window_from_item
+from infra.local.embedded_aws.gateway import Message, Receive, Send
+from infra.local.embedded_aws.gateway import app as ministack
 
 APP = "tests.recording:app"
 RECORD_FILE = "record.jsonl"

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from infra.building import BUILD_DIRECTORY, completed
-from infra.cdk_cli import cdk_environment
+from infra.packaging.cache import BUILD_DIRECTORY, completed
+from infra.packaging.cdk_cli import cdk_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "CallArchive.template.json"

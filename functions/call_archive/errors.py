@@ -33,7 +33,7 @@ class UnknownCallError(ArchiveError):
     """The provider does not know the reference id (404)."""
 
 
-class UnfitBodyError(ArchiveError):
+class InvalidBodyError(ArchiveError):
     """What was served is not a recording (an HTML page, no bytes, no WAVE header). Tried a few times."""
 
 

@@ -15,13 +15,13 @@ from aws_lambda_powertools.utilities.batch import (
 )
 
 from call_archive import wiring
-from call_archive.archive import Archive
-from call_archive.downloads import Downloads
 from call_archive.errors import ConfigError
-from call_archive.links import is_loopback_url
-from call_archive.messages import VisitMessage
-from call_archive.telemetry import instrumented, tell
-from call_archive.visiting import Visiting, visit
+from call_archive.model.message import VisitMessage
+from call_archive.provider.download import Downloads
+from call_archive.provider.link import is_loopback_url
+from call_archive.storage.bucket import Bucket
+from call_archive.telemetry import emit, instrumented
+from call_archive.visit_call import VisitDeps, visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 
 
 @cache
-def visiting() -> Visiting:
+def visit_deps() -> VisitDeps:
     settings = wiring.settings()
     # A body that streams can be sent only once, so S3's client does not retry: the next visit does.
     s3 = wiring.aws_client("s3", retries={"total_max_attempts": 1})
-    return Visiting(
+    return VisitDeps(
         ledger=wiring.ledger(),
         provider=wiring.telesign(),
         downloads=Downloads(hosts=settings.recording_hosts, loopback=is_loopback_url(settings.provider_url)),
-        archive=Archive(s3, settings.bucket_name, wiring.now),
+        bucket=Bucket(s3, settings.bucket_name, wiring.now),
         queue=wiring.fetch_queue(),
         policy=settings.policy,
         now=wiring.now,
         random=random.random,
-        tell=tell,
+        emit=emit,
     )
 
 
@@ -61,16 +61,16 @@ def handler(event: dict[str, Any], context: wiring.Context) -> dict[str, Any]:
         case _:
             raise ConfigError("the fetcher takes messages from SQS")
     seconds_left = wiring.seconds_left(context)
-    at = visiting()  # before there are threads: functools.cache would let each build its own
+    deps = visit_deps()  # before there are threads: functools.cache would let each build its own
 
     async def visit_record(record: SQSRecord) -> None:
-        work = partial(_visit_record, record, at, seconds_left)
+        work = partial(_visit_record, record, deps, seconds_left)
         await asyncio.get_running_loop().run_in_executor(workers(), work)
 
     processor = AsyncBatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return dict(async_process_partial_response(event, visit_record, processor))
 
 
-def _visit_record(record: SQSRecord, at: Visiting, seconds_left: Callable[[], float]) -> None:
-    with wiring.failures_told(record.message_id):
-        visit(VisitMessage.from_json(record.body), at, seconds_left=seconds_left)
+def _visit_record(record: SQSRecord, deps: VisitDeps, seconds_left: Callable[[], float]) -> None:
+    with wiring.log_failures(record.message_id):
+        visit(VisitMessage.from_json(record.body), deps, seconds_left=seconds_left)

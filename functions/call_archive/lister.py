@@ -10,33 +10,33 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from call_archive import wiring
 from call_archive.errors import ConfigError
-from call_archive.listing import Listing, list_window
-from call_archive.messages import WindowMessage
-from call_archive.telemetry import gauge, instrumented, tell
-from call_archive.ticking import Ticking, recheck, tick
+from call_archive.list_window import ListDeps, list_window
+from call_archive.model.message import WindowMessage
+from call_archive.telemetry import emit, gauge, instrumented
+from call_archive.tick import TickDeps, recheck, tick
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 
 @cache
-def listing() -> Listing:
-    return Listing(
+def list_deps() -> ListDeps:
+    return ListDeps(
         ledger=wiring.ledger(),
         provider=wiring.telesign(),
         fetch_queue=wiring.fetch_queue(),
         windows_queue=wiring.windows_queue(),
         now=wiring.now,
         random=random.random,
-        tell=tell,
+        emit=emit,
         lease=wiring.settings().policy.lease,
     )
 
 
 @cache
-def ticking() -> Ticking:
+def tick_deps() -> TickDeps:
     settings = wiring.settings()
-    return Ticking(
+    return TickDeps(
         ledger=wiring.ledger(),
         fetch_queue=wiring.fetch_queue(),
         windows_queue=wiring.windows_queue(),
@@ -46,7 +46,7 @@ def ticking() -> Ticking:
         fetch_queue_target=settings.fetch_queue_target,
         now=wiring.now,
         gauge=gauge,
-        tell=tell,
+        emit=emit,
         lease=wiring.settings().policy.lease,
     )
 
@@ -56,14 +56,14 @@ def handler(event: dict[str, Any], context: wiring.Context) -> dict[str, Any]:
     seconds_left = wiring.seconds_left(context)
     match event:
         case {"kind": "tick"}:
-            tick(ticking(), seconds_left=seconds_left)
+            tick(tick_deps(), seconds_left=seconds_left)
         case {"kind": "recheck"}:
-            recheck(ticking())
+            recheck(tick_deps())
         case {"Records": [_, *_]}:
 
             def list_record(record: SQSRecord) -> None:
-                with wiring.failures_told(record.message_id):
-                    list_window(WindowMessage.from_json(record.body), listing(), seconds_left=seconds_left)
+                with wiring.log_failures(record.message_id):
+                    list_window(WindowMessage.from_json(record.body), list_deps(), seconds_left=seconds_left)
 
             processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
             return dict(process_partial_response(event, list_record, processor))

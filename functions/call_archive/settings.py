@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 from call_archive.errors import ConfigError
-from call_archive.links import is_loopback_url
-from call_archive.rows import EARLIEST, LATEST
-from call_archive.visits import Policy
-from call_archive.windows import from_text
+from call_archive.model.pending import Policy
+from call_archive.model.window import from_text
+from call_archive.provider.link import is_loopback_url
+from call_archive.provider.parse import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,9 +21,9 @@ T = TypeVar("T")
 
 PLAIN_URL = re.compile(r"[!-~]+")
 """urlsplit leaves out tabs and line feeds."""
-LONGEST_DAYS = 3660
-LARGEST_COUNT = 1_000_000
-LONGEST_MISTAKE = 120
+MAX_DAYS = 3660
+MAX_COUNT = 1_000_000
+MAX_MISTAKE_LENGTH = 120
 """In characters."""
 
 
@@ -92,7 +92,7 @@ class _Reader:
                 return parse(text)
             except (ValueError, OverflowError) as error:
                 # Python's own errors repeat the text, however long it is and whatever it holds.
-                self.mistakes.append(f"{name} is wrong ({ascii(str(error)[:LONGEST_MISTAKE])[1:-1]})")
+                self.mistakes.append(f"{name} is wrong ({ascii(str(error)[:MAX_MISTAKE_LENGTH])[1:-1]})")
         # Nobody sees this: from_env raises when there are mistakes.
         return cast("T", None)
 
@@ -139,17 +139,17 @@ def _rate(text: str) -> float:
 
 
 def _seconds(text: str) -> timedelta:
-    return timedelta(seconds=_number(text, 1e-6, LONGEST_DAYS * 86_400))
+    return timedelta(seconds=_number(text, 1e-6, MAX_DAYS * 86_400))
 
 
 def _days(text: str) -> timedelta:
-    return timedelta(days=_number(text, 1e-6, LONGEST_DAYS))
+    return timedelta(days=_number(text, 1e-6, MAX_DAYS))
 
 
 def _count(text: str) -> int:
     count = int(text)
-    if not 1 <= count <= LARGEST_COUNT:
-        raise ValueError(f"it must be a whole number from 1 to {LARGEST_COUNT}")
+    if not 1 <= count <= MAX_COUNT:
+        raise ValueError(f"it must be a whole number from 1 to {MAX_COUNT}")
     return count
 
 

@@ -15,7 +15,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 Handler: TypeAlias = Callable[[dict[str, Any], Any], dict[str, Any]]
 
-COUNTED = {
+METRICS_BY_EVENT = {
     "call_listed": "CallsListed",
     "recording_archived": "RecordingsArchived",
     "transcript_archived": "TranscriptsArchived",
@@ -27,12 +27,12 @@ COUNTED = {
 }
 """The events that are counted, by metric."""
 
-AT_ONCE = frozenset({"recording_failed", "transcript_failed", "recording_deleted_at_source"})
+FLUSHED_EVENTS = frozenset({"recording_failed", "transcript_failed", "recording_deleted_at_source"})
 """Losses: their count is written out at once, for a function that is killed writes nothing at its end."""
 
-WARNINGS = AT_ONCE | {"row_unreadable", "message_failed", "window_postponed"}
+WARNINGS = FLUSHED_EVENTS | {"row_unreadable", "message_failed", "window_postponed"}
 
-QUIET = {"boto3": logging.INFO, "botocore": logging.INFO, "urllib3": logging.CRITICAL}
+LIBRARY_LOG_LEVELS = {"boto3": logging.INFO, "botocore": logging.INFO, "urllib3": logging.CRITICAL}
 """Below these levels, libraries tell requests and answers whole: the secret, credentials, and tokens in urls, which
 urllib3 even warns with."""
 
@@ -49,14 +49,14 @@ def metrics() -> Metrics:
     return Metrics()
 
 
-def tell(event: str, **fields: Any) -> None:
+def emit(event: str, **fields: Any) -> None:
     """Logs one event, with the same keys everywhere, and counts it if it is one that counts."""
     (logger().warning if event in WARNINGS else logger().info)(event, **fields)
-    if event in COUNTED:
-        gauge(COUNTED[event], 1)
+    if event in METRICS_BY_EVENT:
+        gauge(METRICS_BY_EVENT[event], 1)
     if event == "recording_archived":
         gauge("BytesArchived", fields["size"], MetricUnit.Bytes)
-    if event in AT_ONCE:
+    if event in FLUSHED_EVENTS:
         flush()
 
 
@@ -76,9 +76,9 @@ def flush() -> None:
 
 
 @cache
-def quiet_libraries() -> None:
+def limit_library_logs() -> None:
     """Keeps secrets out of the log though a level of DEBUG be set for all of it, as Lambda's own controls do."""
-    for name, level in QUIET.items():
+    for name, level in LIBRARY_LOG_LEVELS.items():
         logging.getLogger(name).setLevel(level)
 
 
@@ -87,7 +87,7 @@ def instrumented(handler: Handler) -> Handler:
 
     @wraps(handler)
     def run(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        quiet_libraries()
+        limit_library_logs()
         try:
             logger().set_correlation_id(context.aws_request_id)
             return handler(event, context)

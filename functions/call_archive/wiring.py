@@ -16,11 +16,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from call_archive.errors import ArchiveError, RefusedError, RetryableError
-from call_archive.ledger import Ledger
-from call_archive.queues import Queue
+from call_archive.provider.client import Credentials, Telesign
 from call_archive.settings import Settings
-from call_archive.telemetry import tell
-from call_archive.telesign import Credentials, Telesign
+from call_archive.storage.ledger import Ledger
+from call_archive.storage.queues import Queue
+from call_archive.telemetry import emit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -89,11 +89,11 @@ def read_credentials(provider: SecretsProvider, secret_id: str, *, renew: bool) 
 
 def aws_client(service: Any, **options: Any) -> Any:
     client: Any = boto3.client(service, config=aws_config(**options))
-    client.meta.events.register("after-call", _refuse_strangers)
+    client.meta.events.register("after-call", reject_non_aws_response)
     return client
 
 
-def _refuse_strangers(parsed: Mapping[str, Any], **_event: object) -> None:
+def reject_non_aws_response(parsed: Mapping[str, Any], **_event: object) -> None:
     """Somebody else's page with status 200 reads like an empty answer: a write would count as done."""
     if "Error" not in parsed and "RequestId" not in parsed.get("ResponseMetadata", {}):
         raise RetryableError("what answered was not AWS: its answers have a request id")
@@ -122,13 +122,13 @@ def seconds_left(context: Context) -> Callable[[], float]:
 
 
 @contextmanager
-def failures_told(message_id: str, *, tell: Callable[..., None] = tell) -> Iterator[None]:
+def log_failures(message_id: str, *, emit: Callable[..., None] = emit) -> Iterator[None]:
     """Logs what fails a message, which Powertools does not; by kind alone where a text may quote requests."""
     try:
         yield
     except Exception as error:
         text = str(error) if isinstance(error, ArchiveError) else _where(error)
-        tell("message_failed", message_id=message_id, error=type(error).__name__, reason=text)
+        emit("message_failed", message_id=message_id, error=type(error).__name__, reason=text)
         raise
 
 

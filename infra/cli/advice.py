@@ -11,15 +11,15 @@ OLD_SECONDS = 24 * 3600
 LAGGING_SECONDS = 30 * 60
 
 
-def advice_on(standing: Mapping[str, Any]) -> list[str]:
+def advice_on(summary: Mapping[str, Any]) -> list[str]:
     """A sentence for each thing that wants attention; one that says so when nothing does."""
-    calls, queues, error = standing["calls"], standing["queues"], standing["windows"]["last_error"]
+    calls, queues, error = summary["calls"], summary["queues"], summary["windows"]["last_error"]
     advice = []
-    if standing["cursor"] is None:
+    if summary["cursor"] is None:
         advice.append("The tick has not run yet: it comes by itself within minutes of the deployment.")
     if error is not None:
         advice.append(f"Listing fails for now and is tried again by itself: {error}.")
-    elif standing["cursor"] is not None and standing["listing_lag_seconds"] > LAGGING_SECONDS:
+    elif summary["cursor"] is not None and summary["listing_lag_seconds"] > LAGGING_SECONDS:
         advice.append("Listing lags: look at the lister's log for what holds it up.")
     if calls["oldest_open_seconds"] > OLD_SECONDS:
         advice.append("A call has been open for over a day: `call-archive show` its id tells why.")

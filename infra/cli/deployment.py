@@ -17,8 +17,8 @@ from infra.errors import InputError, in_one_line
 from infra.local.state import read_running
 
 if TYPE_CHECKING:
-    from call_archive.ledger import Ledger
-    from call_archive.queues import Queue
+    from call_archive.storage.ledger import Ledger
+    from call_archive.storage.queues import Queue
 
 STACK = "CallArchive"
 STACK_NAME = r"[A-Za-z][A-Za-z0-9-]{0,127}|arn:[!-~]{1,2000}"
@@ -46,12 +46,12 @@ class Deployment:
 
     @cached_property
     def ledger(self) -> "Ledger":
-        from call_archive.ledger import Ledger
+        from call_archive.storage.ledger import Ledger
 
         return Ledger(self.connection.client("dynamodb"), self.table)
 
     def queue(self, url: str) -> "Queue":
-        from call_archive.queues import Queue
+        from call_archive.storage.queues import Queue
 
         return Queue(self.connection.client("sqs"), url)
 

@@ -24,18 +24,20 @@ class Verb:
 
 VERBS: Mapping[str, Verb] = {
     "local": Verb(
-        module="infra.cli.local", help="Run the whole archive on this machine, against a local AWS."
+        module="infra.cli.verbs.local", help="Run the whole archive on this machine, against a local AWS."
     ),
     "backfill": Verb(
-        module="infra.cli.backfill", help="Archive the calls of a range of time, past or present."
+        module="infra.cli.verbs.backfill", help="Archive the calls of a range of time, past or present."
     ),
     "status": Verb(
-        module="infra.cli.status", help="What is behind, open or failed, and what to do about it."
+        module="infra.cli.verbs.status", help="What is behind, open or failed, and what to do about it."
     ),
-    "find": Verb(module="infra.cli.find", help="List the recordings of a range of time, with their keys."),
-    "show": Verb(module="infra.cli.show", help="Everything known of one call."),
+    "find": Verb(
+        module="infra.cli.verbs.find", help="List the recordings of a range of time, with their keys."
+    ),
+    "show": Verb(module="infra.cli.verbs.show", help="Everything known of one call."),
     "verify": Verb(
-        module="infra.cli.verify", help="Prove that the bucket holds what the ledger says, unaltered."
+        module="infra.cli.verbs.verify", help="Prove that the bucket holds what the ledger says, unaltered."
     ),
 }
 

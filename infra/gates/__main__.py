@@ -5,18 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import click
 
-from infra.gates.bills import write_bills
 from infra.gates.code_check import check_code
 from infra.gates.findings import GateError
+from infra.gates.sbom import write_sboms
 from infra.gates.stack_checks import check_stack
 
 
 def main() -> int:
     with ThreadPoolExecutor() as pool:
-        code, bills = pool.submit(check_code), pool.submit(write_bills)
+        code, sboms = pool.submit(check_code), pool.submit(write_sboms)
         try:
             verdicts = [*check_stack(), code.result()]
-            written = bills.result()
+            written = sboms.result()
         except GateError as error:
             click.echo(error, err=True)
             return 2

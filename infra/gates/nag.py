@@ -17,7 +17,7 @@ import cdk_nag
 from infra.config import Config
 from infra.gates.findings import Finding
 from infra.gates.tools import PROJECT
-from infra.packaging import build_layer
+from infra.packaging.layer import build_layer
 from infra.stack import CallArchiveStack
 
 FINDINGS: Final = "nag-findings.json"

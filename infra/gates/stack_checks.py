@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from infra.acknowledged import CFN_LINT, CHECKOV, NAG, Template, acknowledged_in, bare
-from infra.cdk_cli import cdk_environment
 from infra.gates.findings import Finding, Verdict, judge
 from infra.gates.tools import installed, output_of
+from infra.packaging.cdk_cli import cdk_environment
 
 CHECKOV_REQUIREMENTS: Final = Path(__file__).with_name("checkov-requirements.txt")
 

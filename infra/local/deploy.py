@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from infra.cdk_cli import CdkInstallError, cdk_command, cdk_environment
 from infra.connection import LOCAL_ACCESS_KEY, Connection
 from infra.errors import CommandError
-from infra.local.ministack import ACCOUNT, REGION, MiniStack, last_lines, wait_until_healthy
+from infra.local.embedded_aws.ministack import ACCOUNT, REGION, MiniStack, last_lines, wait_until_healthy
 from infra.local.progress import Progress
 from infra.local.provider import LOOPBACK, Provider
+from infra.packaging.cdk_cli import CdkInstallError, cdk_command, cdk_environment
 
 STACK = "CallArchive"
 PROJECT = Path(__file__).resolve().parents[2]

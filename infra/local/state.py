@@ -13,7 +13,7 @@ from typing import Any
 
 from infra.connection import Connection
 from infra.errors import CommandError, InputError
-from infra.local.processes import Detached, is_running, stop
+from infra.local.embedded_aws.processes import Detached, is_running, stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from infra.errors import CommandError, InputError
 from infra.local.deploy import STACK, Plan, deploy, holds_credentials
-from infra.local.ministack import REGION, MiniStack, is_healthy, last_lines, start_ministack
-from infra.local.processes import Detached, is_running, start_detached
+from infra.local.embedded_aws.ministack import REGION, MiniStack, is_healthy, last_lines, start_ministack
+from infra.local.embedded_aws.processes import Detached, is_running, start_detached
 from infra.local.progress import Progress
 from infra.local.provider import LOOPBACK, Provider
 from infra.local.state import Running, end, locked, read_running, state_folder, write_running
@@ -123,7 +123,7 @@ def _refuse_another(running: Running, request: Request) -> None:
 
 
 def _begin_simulator(folder: Path) -> Detached:
-    argv = [sys.executable, "-m", "infra.local.simulator", "--port-file", str(folder / "simulator.json")]
+    argv = [sys.executable, "-m", "infra.simulator", "--port-file", str(folder / "simulator.json")]
     argv += ["--calls", str(SIMULATED_CALLS), "--history-hours", str(SIMULATED_HOURS)]
     argv += ["--seed", "1", "--customer-id", SIMULATED_CUSTOMER]
     argv += ["--api-key-env", "SIMULATED_KEY", "--arrivals-per-minute", str(ARRIVALS_PER_MINUTE)]

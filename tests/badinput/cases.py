@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-COUNTED: dict[str, set[str]] = {}
+METRICS_BY_EVENT: dict[str, set[str]] = {}
 """The names of the cases, by kind of input."""
 
 
 def cases(kind: str, names: str, table: Mapping[str, Any]) -> pytest.MarkDecorator:
     """One test a case; a tuple holds the values of several `names`. A table may serve several tests."""
-    COUNTED.setdefault(kind, set()).update(table)
+    METRICS_BY_EVENT.setdefault(kind, set()).update(table)
     one = "," not in names
     rows: Sequence[tuple[Any, ...]] = [(case,) if one else case for case in table.values()]
     return pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from call_archive.downloads import Downloads
-from call_archive.telesign import Credentials, Telesign
+from call_archive.provider.client import Credentials, Telesign
+from call_archive.provider.download import Downloads
 from tests.raw_server import RawServer
 from tests.unit.conftest import (
     aws,

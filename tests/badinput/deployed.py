@@ -15,9 +15,10 @@ import pytest
 from aws_lambda_powertools import Logger
 from moto import mock_aws
 
-from call_archive import downloads, fetcher, lister, telemetry, wiring
-from call_archive.ledger import Ledger
-from infra.local.simulator import Options, SimulatedTelesign
+from call_archive import fetcher, lister, telemetry, wiring
+from call_archive.provider import download as downloads
+from call_archive.storage.ledger import Ledger
+from infra.simulator import Options, SimulatedTelesign
 from tests.unit.conftest import NOW, REGION
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 CONTEXT = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 600_000)
 CACHED: Any = (
     *(wiring.settings, wiring.ledger, wiring.fetch_queue, wiring.windows_queue, wiring.telesign, wiring._sqs),
-    *(telemetry.metrics, lister.listing, lister.ticking, fetcher.visiting, fetcher.workers),
+    *(telemetry.metrics, lister.list_deps, lister.tick_deps, fetcher.visit_deps, fetcher.workers),
 )
 
 

@@ -10,7 +10,7 @@ from call_archive.errors import ArchiveError
 from tests.badinput.conftest import SECRETS
 
 if TYPE_CHECKING:
-    from call_archive.downloads import Downloads
+    from call_archive.provider.download import Downloads
     from tests.raw_server import RawServer
 
 WAV = b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 28

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from call_archive.errors import ArchiveError, PermanentError, RetryableError
-from call_archive.links import check_addresses
+from call_archive.provider.link import check_addresses
 from tests.badinput.cases import cases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from call_archive.downloads import Downloads
+    from call_archive.provider.download import Downloads
 
 KIND = "addresses"
 LINK = "https://a.tlsn.io/x.wav?Expires=1&Signature=s&Key-Pair-Id=k"

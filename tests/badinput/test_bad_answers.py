@@ -12,7 +12,7 @@ from tests.badinput.conftest import SECRETS
 from tests.unit.factories import a_window
 
 if TYPE_CHECKING:
-    from call_archive.telesign import Telesign
+    from call_archive.provider.client import Telesign
     from tests.raw_server import RawServer
 
 KIND = "answers"

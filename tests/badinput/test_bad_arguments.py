@@ -63,7 +63,7 @@ def undeployed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(deployments, "find_deployment", forbidden)
     monkeypatch.setattr("infra.local.up.bring_up", forbidden)
-    monkeypatch.setattr("infra.local.demonstration.demonstrate", forbidden)
+    monkeypatch.setattr("infra.local.demo.demonstration.demonstrate", forbidden)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from call_archive.downloads import HEADER_SIZE, Downloads, _checked_header
-from call_archive.errors import UnfitBodyError
+from call_archive.errors import InvalidBodyError
+from call_archive.provider.download import HEADER_SIZE, Downloads, _checked_header
 from tests.badinput.cases import cases
 from tests.badinput.downloading import WAV, fetched, refused
 
@@ -60,9 +60,9 @@ UNFIT = {
 
 
 @cases(KIND, "body", UNFIT)
-def test_a_body_that_is_no_wave_is_unfit(raw_server: RawServer, downloads: Downloads, body: bytes) -> None:
+def test_a_body_that_is_no_wave_is_invalid(raw_server: RawServer, downloads: Downloads, body: bytes) -> None:
     raw_server.answers(body)
-    refused(downloads, raw_server, UnfitBodyError)
+    refused(downloads, raw_server, InvalidBodyError)
 
 
 FIT = {
@@ -100,21 +100,21 @@ TYPES = {
 
 
 @cases(KIND, "kind", TYPES)
-def test_the_type_decides_nothing_and_its_beginning_is_told(
+def test_the_type_decides_nothing_and_its_beginning_is_reported(
     raw_server: RawServer, downloads: Downloads, kind: str
 ) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nContent-Type: " + kind.encode("latin-1") + b"\r\n\r\n"
     raw_server.says(head % len(WAV) + WAV)
     raw_server.says(head % 6 + b"<html>")
     assert fetched(downloads, raw_server) == WAV
-    with pytest.raises(UnfitBodyError) as caught:
+    with pytest.raises(InvalidBodyError) as caught:
         fetched(downloads, raw_server)
     assert len(str(caught.value)) < 250
     assert str(caught.value).isprintable()
 
 
 @given(st.binary(max_size=40), st.none() | st.text(max_size=100))
-def test_any_first_bytes_are_a_waves_or_unfit(body: bytes, kind: str | None) -> None:
+def test_any_first_bytes_are_a_waves_or_invalid(body: bytes, kind: str | None) -> None:
     class Given:
         def read(self, most: int) -> bytes:
             return body[:most]
@@ -123,7 +123,7 @@ def test_any_first_bytes_are_a_waves_or_unfit(body: bytes, kind: str | None) -> 
 
     try:
         header = _checked_header(Given(), len(body), kind)
-    except UnfitBodyError as error:
+    except InvalidBodyError as error:
         assert "\n" not in str(error)  # noqa: PT017 - some bytes are a wave's
     else:
         assert (header[8:12], len(header)) == (b"WAVE", HEADER_SIZE)

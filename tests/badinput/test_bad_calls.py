@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from call_archive.calls import (
-    MOST_FILES,
+from call_archive.model.after_visit import NO_ROOM, after_visit
+from call_archive.model.call import (
+    MAX_FILES,
     Call,
     FileStatus,
     Row,
@@ -19,12 +20,11 @@ from call_archive.calls import (
     after_listing,
     unlisted_call,
 )
-from call_archive.items import call_to_item
-from call_archive.keys import Origin
-from call_archive.messages import VisitMessage
-from call_archive.outcomes import NO_ROOM, after_visit
-from call_archive.rows import named_apart, parse_call
-from call_archive.visits import Policy, Seen, recordings_owed, transcripts_owed
+from call_archive.model.message import VisitMessage
+from call_archive.model.object_key import Origin
+from call_archive.model.pending import Policy, VisitResult, pending_recordings, pending_transcripts
+from call_archive.provider.parse import deduplicate_names, parse_call
+from call_archive.storage.ledger_items import call_to_item
 from tests.badinput.cases import cases
 from tests.unit.factories import NOW, a_row
 from tests.unit.models import World
@@ -32,7 +32,7 @@ from tests.unit.models import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from call_archive.ledger import Ledger
+    from call_archive.storage.ledger import Ledger
 
 KIND = "calls"
 ITEM_LIMIT = 400 * 1024
@@ -65,19 +65,19 @@ def archived(call: Call, row: Row, folder: str) -> StoredObject:
 def visited(call: Call, body: list[dict[str, Any]]) -> Call:
     """The call after a visit that archived all that was owed of it."""
     known = {name: file.recorded_at for name, file in call.files.items()}
-    rows = named_apart(parse_call(body, call.reference_id), known)
+    rows = deduplicate_names(parse_call(body, call.reference_id), known)
     recordings = {
         row.file_name: archived(call, row, "recordings")
-        for row in recordings_owed(call, rows)
+        for row in pending_recordings(call, rows)
         if row.file_name
     }
     transcripts = {
         row.file_name: archived(call, row, "transcripts")
-        for row in transcripts_owed(call, rows, recordings, POLICY)
+        for row in pending_transcripts(call, rows, recordings, POLICY)
         if row.file_name
     }
-    seen = Seen(now=NOW, rows=rows, recordings=recordings, transcripts=transcripts)
-    return after_visit(call, seen, POLICY)
+    result = VisitResult(now=NOW, rows=rows, recordings=recordings, transcripts=transcripts)
+    return after_visit(call, result, POLICY)
 
 
 CALLS: dict[str, tuple[list[dict[str, Any]], int, bool]] = {
@@ -126,7 +126,7 @@ CALLS: dict[str, tuple[list[dict[str, Any]], int, bool]] = {
 
 
 @cases(KIND, "body,files,left_out", CALLS)
-def test_of_a_call_all_files_are_kept_or_it_fails_with_the_reason(
+def test_of_a_call_all_files_are_stored_or_it_fails_with_the_reason(
     body: list[dict[str, Any]],
     files: int,
     left_out: bool,  # noqa: FBT001 - a column of the table
@@ -153,19 +153,19 @@ def test_the_largest_call_is_one_that_the_ledger_takes(ledger: Ledger) -> None:
 
 
 def test_a_listing_notes_as_many_files_as_there_is_room_for_and_leaves_the_rest_to_a_visit() -> None:
-    rows = [a_row(f"{n}.wav", reference_id="CALL") for n in range(MOST_FILES + 50)]
-    call = after_listing(None, rows, now=NOW, undated=NOW, again=False)
+    rows = [a_row(f"{n}.wav", reference_id="CALL") for n in range(MAX_FILES + 50)]
+    call = after_listing(None, rows, now=NOW, default_date=NOW, recheck=False)
     assert call
-    assert len(call.files) == MOST_FILES
+    assert len(call.files) == MAX_FILES
     assert call.unnamed
-    after = visited(call, entries(f"{n}.wav" for n in range(MOST_FILES + 50)))
-    assert (after.settled, after.failed, len(after.files)) == (True, True, MOST_FILES)
-    assert after_listing(after, rows, now=NOW, undated=NOW, again=False) is None
+    after = visited(call, entries(f"{n}.wav" for n in range(MAX_FILES + 50)))
+    assert (after.settled, after.failed, len(after.files)) == (True, True, MAX_FILES)
+    assert after_listing(after, rows, now=NOW, default_date=NOW, recheck=False) is None
 
 
-def test_that_files_are_left_out_is_told_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_files_are_left_out_is_reported_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({}, now=NOW)
-    rows = tuple(a_row(f"{n}.wav", reference_id="CALL", status="deleted") for n in range(MOST_FILES + 1))
+    rows = tuple(a_row(f"{n}.wav", reference_id="CALL", status="deleted") for n in range(MAX_FILES + 1))
     monkeypatch.setattr(world.provider, "call", lambda _: rows)
     world.visit(VisitMessage(reference_id="CALL"))
     (told,) = world.told_of("recording_failed")

@@ -154,7 +154,7 @@ def test_there_is_a_host_that_links_may_point_to(text: str) -> None:
     assert "RECORDING_HOSTS is wrong" in mistakes(RECORDING_HOSTS=text)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     wrong = dict.fromkeys([*NUMBERS, *NAMES, "PROVIDER_URL", "ARCHIVE_FROM", "RECORDING_HOSTS"], "")
     assert mistakes(**wrong).count(" is wrong (") == len(wrong)
 

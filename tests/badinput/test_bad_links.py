@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from call_archive.errors import PermanentError
-from call_archive.links import LONGEST_URL, parse_link
+from call_archive.provider.link import MAX_URL, parse_link
 from tests.badinput.cases import cases
 from tests.badinput.conftest import HOSTS
 
@@ -113,7 +113,7 @@ REFUSED = {
     "a blank in its path": "https://a.tlsn.io/a b",
     "a NUL": "https://a.tlsn.io/\0",
     "a delete": "https://a.tlsn.io/\x7f",
-    "a byte too long": "https://a.tlsn.io/" + "x" * (LONGEST_URL - 17),
+    "a byte too long": "https://a.tlsn.io/" + "x" * (MAX_URL - 17),
     "a megabyte long": "https://a.tlsn.io/" + "x" * 10**6,
     "another host of a megabyte": f"https://{'a.' * 500_000}example" + PATH,
     "a list": '["https://a.tlsn.io/x"]',

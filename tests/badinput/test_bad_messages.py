@@ -9,8 +9,8 @@ import pytest
 
 from call_archive import fetcher, lister
 from call_archive.errors import ConfigError
-from call_archive.messages import VisitMessage, WindowMessage
-from call_archive.windows import OwedWindow
+from call_archive.model.message import VisitMessage, WindowMessage
+from call_archive.model.window import PendingWindow
 from tests.badinput.bodies import END, START, VISITS, WINDOWS
 from tests.badinput.cases import cases
 from tests.badinput.deployed import CONTEXT, Deployed, connections_closed, deployed, record
@@ -61,7 +61,7 @@ def visits(world: Deployed) -> set[str]:
 def windows(world: Deployed) -> set[str]:
     """The same of windows, each of which is listed in its turn."""
     good = WindowMessage(window=WINDOW).to_json()
-    world.ledger.owe_windows([OwedWindow(window=WINDOW, due_at=NOW, next_visit_at=NOW)])
+    world.ledger.put_windows([PendingWindow(window=WINDOW, due_at=NOW, next_visit_at=NOW)])
     made = [record(number, body) for number, body in enumerate(WINDOWS.values(), 1000)]
     answer = lister.handler({"Records": [*made, record(9004, good)]}, CONTEXT)
     return {each["itemIdentifier"] for each in answer["batchItemFailures"]}
@@ -76,7 +76,7 @@ def reason(world: Deployed, message_id: str) -> str:
 
 
 @cases(KIND, "number", {f"a visit that is {name}": number for number, name in enumerate(VISITS)})
-def test_a_visit_that_is_none_of_ours_fails_alone_and_is_told_once(
+def test_a_visit_that_is_none_of_ours_fails_alone_and_is_reported_once(
     world: Deployed, visits: set[str], number: int
 ) -> None:
     assert f"m{number}" in visits
@@ -89,7 +89,7 @@ def test_the_good_visits_of_that_batch_are_done(world: Deployed, visits: set[str
 
 
 @cases(KIND, "number", {f"a window that is {name}": number for number, name in enumerate(WINDOWS, 1000)})
-def test_a_window_that_is_none_of_ours_fails_alone_and_is_told_once(
+def test_a_window_that_is_none_of_ours_fails_alone_and_is_reported_once(
     world: Deployed, windows: set[str], number: int
 ) -> None:
     assert f"m{number}" in windows
@@ -101,7 +101,7 @@ def test_the_good_window_of_that_batch_is_listed(world: Deployed, windows: set[s
     assert world.ledger.open_windows() == []
 
 
-def test_nothing_that_was_told_of_them_is_too_long_for_a_log(
+def test_nothing_that_was_reported_of_them_is_too_long_for_a_log(
     world: Deployed, visits: set[str], windows: set[str]
 ) -> None:
     del visits, windows
@@ -139,10 +139,10 @@ def test_an_odd_visit_of_ours_is_done(world: Deployed, body: dict[str, Any]) -> 
         "an odd window of year 9999": {"start": "9999-12-31T23:59:58", "end": "9999-12-31T23:59:59"},
         "an odd window of all time": {"start": "0001-01-01T00:00:00", "end": "9999-12-31T23:59:59"},
         "an odd window that nobody owes": {"start": "2026-01-01T00:00:00", "end": "2026-01-01T00:00:00"},
-        "an odd window again, in a text": {"start": START, "end": END, "again": "true"},
+        "an odd window again, in a text": {"start": START, "end": END, "recheck": "true"},
     },
 )
-def test_a_window_that_is_not_owed_is_nothing_to_do(world: Deployed, body: dict[str, Any]) -> None:
+def test_a_window_that_is_not_pending_is_nothing_to_do(world: Deployed, body: dict[str, Any]) -> None:
     before = len(world.provider.requests)
     assert lister.handler({"Records": [record(7001, json.dumps(body))]}, CONTEXT) == {"batchItemFailures": []}
     assert len(world.provider.requests) == before
@@ -191,7 +191,7 @@ def test_the_fetcher_takes_no_tick(event: Any) -> None:
 @cases(
     "events", "changes", {"a record without an id": {"messageId": ...}, "an id of null": {"messageId": None}}
 )
-def test_a_record_that_cannot_be_told_apart_fails_the_batch_once_the_others_are_done(
+def test_a_record_that_cannot_be_reported_apart_fails_the_batch_once_the_others_are_done(
     world: Deployed, changes: dict[str, Any]
 ) -> None:
     """SQS gives no such record. It could not be named as failed, so all must come again: that is idempotent."""

@@ -12,18 +12,18 @@ from urllib.parse import unquote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from call_archive.calls import unlisted_call
-from call_archive.items import call_from_item, call_to_item
-from call_archive.keys import Origin, segment
-from call_archive.messages import VisitMessage
-from call_archive.rows import parse_call, parse_page
+from call_archive.model.call import unlisted_call
+from call_archive.model.message import VisitMessage
+from call_archive.model.object_key import Origin, segment
+from call_archive.provider.parse import parse_call, parse_page
+from call_archive.storage.ledger_items import call_from_item, call_to_item
 from tests.badinput.cases import cases
 from tests.badinput.names import NAMES
 from tests.unit.factories import NOW, a_file
 
 if TYPE_CHECKING:
-    from call_archive.ledger import Ledger
-    from call_archive.telesign import Telesign
+    from call_archive.provider.client import Telesign
+    from call_archive.storage.ledger import Ledger
     from tests.raw_server import RawServer
 
 KIND = "names"
@@ -176,7 +176,7 @@ HALVES = {
 
 
 @cases(KIND, "half", HALVES)
-def test_half_a_surrogate_pair_is_kept_as_its_escape_everywhere(half: str) -> None:
+def test_half_a_surrogate_pair_is_stored_as_its_escape_everywhere(half: str) -> None:
     (row,) = parse_page({"call_recordings": {"reference_id": half, "file_name": half}}).rows
     assert row.file_name == row.reference_id == half.encode("utf-8", "backslashreplace").decode()
     assert origin(row.reference_id, row.file_name).recording_key.isascii()

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from call_archive.errors import RetryableError
-from call_archive.rows import EARLIEST, LATEST, LONGEST_NAME, LONGEST_STATUS, parse_call, parse_page
-from call_archive.transcripts import Progress, transcript_progress
-from call_archive.visits import Policy
+from call_archive.model.pending import Policy
+from call_archive.model.transcript import Progress, transcript_progress
+from call_archive.provider.parse import EARLIEST, LATEST, MAX_NAME, MAX_STATUS, parse_call, parse_page
 from tests.badinput.cases import cases
 
 if TYPE_CHECKING:
-    from call_archive.calls import Row
+    from call_archive.model.call import Row
 
 KIND = "fields"
 FAILURES = Policy().transcript_failures
@@ -103,7 +103,7 @@ UNKNOWN = {
 
 
 @cases(KIND, "status", {f"a status {name}": status for name, status in UNKNOWN.items()})
-def test_a_status_that_is_not_exactly_known_stays_as_it_was_told(status: str) -> None:
+def test_a_status_that_is_not_exactly_known_stays_as_it_was_reported(status: str) -> None:
     assert row(status=status).status == status
 
 
@@ -118,7 +118,7 @@ def test_a_status_that_is_not_exactly_known_stays_as_it_was_told(status: str) ->
     },
 )
 def test_a_long_status_is_cut(status: str) -> None:
-    assert len(row(status=status).status) == LONGEST_STATUS
+    assert len(row(status=status).status) == MAX_STATUS
 
 
 TRANSCRIBE: dict[str, tuple[Any, Progress]] = {
@@ -206,7 +206,7 @@ def test_any_rows_are_rows_of_the_call_that_was_asked_for_each_fit_for_the_ledge
 ) -> None:
     for each in parse_call(entries, "CALL"):
         assert each.reference_id == "CALL"
-        assert each.file_name is None or 0 < len(each.file_name.encode()) <= LONGEST_NAME + 40
+        assert each.file_name is None or 0 < len(each.file_name.encode()) <= MAX_NAME + 40
         assert each.recorded_at is None or EARLIEST <= each.recorded_at < LATEST
 
 

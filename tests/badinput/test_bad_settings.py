@@ -81,7 +81,7 @@ def test_a_number_is_one_in_its_range(key: str, value: object) -> None:
         for value in (low / 2, high + 1)
     },
 )
-def test_a_number_beyond_its_range_is_told_the_range(key: str, value: float) -> None:
+def test_a_number_beyond_its_range_is_reported_the_range(key: str, value: float) -> None:
     assert f"{key}: give a" in problems_of({key: value})[0]
 
 
@@ -247,7 +247,7 @@ def test_a_mistake_is_one_sentence_that_names_its_setting(key: str, value: objec
         "a setting in Cyrillic": "stаck",
     },
 )
-def test_a_setting_that_there_is_not_is_told_with_what_there_is(key: str) -> None:
+def test_a_setting_that_there_is_not_is_reported_with_what_there_is(key: str) -> None:
     (problem,) = problems_of({key: "x"})
     assert "there is no such setting; " in problem
     assert problem.isprintable()

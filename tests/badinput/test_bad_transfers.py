@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from call_archive import hurried
-from call_archive.errors import ArchiveError, PermanentError, RetryableError, UnfitBodyError
+from call_archive.errors import ArchiveError, InvalidBodyError, PermanentError, RetryableError
+from call_archive.provider import header_deadline as hurried
 from tests.badinput.cases import cases
 from tests.badinput.downloading import WAV, fetched, refused
 
 if TYPE_CHECKING:
-    from call_archive.downloads import Downloads
+    from call_archive.provider.download import Downloads
     from tests.raw_server import RawServer
 
 KIND = "transfers"
@@ -33,7 +33,7 @@ LENGTHS: dict[str, tuple[str, type[ArchiveError], str]] = {
     "a length of 40 digits": ("Content-Length: " + "9" * 40, PermanentError, "more than S3 takes"),
     "a byte more than S3 takes": ("Content-Length: 5368709121", PermanentError, "more than S3 takes"),
     "a byte more than there is": ("Content-Length: 45", RetryableError, "1 bytes short of 45"),
-    "a length of nought": ("Content-Length: 0", UnfitBodyError, "0 bytes"),
+    "a length of nought": ("Content-Length: 0", InvalidBodyError, "0 bytes"),
     "two lengths, the first too long": (
         "Content-Length: 99\r\nContent-Length: 44",
         RetryableError,

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
-from tests.badinput.cases import COUNTED
+from tests.badinput.cases import METRICS_BY_EVENT
 
 LEAST = 500
 
@@ -11,7 +11,7 @@ LEAST = 500
 def test_there_are_at_least_so_many_named_cases_of_bad_input() -> None:
     for path in sorted(Path(__file__).parent.glob("test_bad_*.py")):
         import_module(path.stem)
-    counts = {kind: len(names) for kind, names in sorted(COUNTED.items())}
+    counts = {kind: len(names) for kind, names in sorted(METRICS_BY_EVENT.items())}
     assert sum(counts.values()) >= LEAST, counts
     assert min(counts.values()) >= 15, counts
 
@@ -19,6 +19,6 @@ def test_there_are_at_least_so_many_named_cases_of_bad_input() -> None:
 if __name__ == "__main__":  # python -m tests.badinput.test_case_count
     for path in sorted(Path(__file__).parent.glob("test_bad_*.py")):
         import_module(f"tests.badinput.{path.stem}")
-    for kind, names in sorted(COUNTED.items()):
+    for kind, names in sorted(METRICS_BY_EVENT.items()):
         print(f"{kind:20} {len(names):4}")  # noqa: T201 - the command's output
-    print(f"{'together':20} {sum(map(len, COUNTED.values())):4}")  # noqa: T201
+    print(f"{'together':20} {sum(map(len, METRICS_BY_EVENT.values())):4}")  # noqa: T201

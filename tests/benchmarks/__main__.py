@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.config import FETCH_BATCH
-from infra.local.simulator import Options
+from infra.simulator import Options
 from tests.benchmarks.children import measure, server
 from tests.benchmarks.imports import import_figures
 from tests.benchmarks.invocation import REQUESTS_PER_SECOND, Servers
@@ -21,7 +21,7 @@ from tests.benchmarks.invocation import REQUESTS_PER_SECOND, Servers
 FIRST_BYTE_SECONDS = 0.04
 KIB, MIB = 1024, 1024**2
 SMALL, MIDDLE, LARGE = 100 * KIB, 5 * MIB, 512 * MIB
-SMALLEST_RATIO, LARGEST_ABOVE_IDLE = 5, 32 * MIB
+MIN_RATIO, MAX_ABOVE_IDLE = 5, 32 * MIB
 PLAIN_FILES, INVOCATIONS = 20, 5
 """Of small files, in a round."""
 WORKER = "tests.benchmarks.worker"
@@ -105,7 +105,7 @@ def show(figures: dict[str, Any]) -> None:
     for name in ("measured", "reference", "ours", "ratio", "goal"):
         table.add_column(name, justify="left" if name == "measured" else "right")
     for each in figures["speed"]:
-        goal = f">= {SMALLEST_RATIO}" if each["file_bytes"] == SMALL else ""
+        goal = f">= {MIN_RATIO}" if each["file_bytes"] == SMALL else ""
         table.add_row(
             f"files/s, {_size(each['file_bytes'])} each, against one by one",
             f"{each['one_by_one_files_per_second']}",
@@ -119,7 +119,7 @@ def show(figures: dict[str, Any]) -> None:
         f"{peak['idle_mib']} idle",
         f"+{peak['above_idle_mib']}",
         "",
-        f"<= {LARGEST_ABOVE_IDLE // MIB}",
+        f"<= {MAX_ABOVE_IDLE // MIB}",
     )
     for each in figures["imports"]:
         table.add_row(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-SMALLEST_CHUNK = 8192
+MIN_CHUNK = 8192
 """Of every chunk but the last: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html"""
 WINDOW_BYTES = 1024 * 1024
 
@@ -111,9 +111,9 @@ def _read_plain(source: io.BufferedIOBase, headers: Mapping[str, str]) -> Body:
 
 
 def _digest_chunks(stream: io.BufferedIOBase, digest: Digest) -> int:
-    size, last = 0, SMALLEST_CHUNK
+    size, last = 0, MIN_CHUNK
     while chunk_bytes := int(stream.readline().partition(b";")[0], 16):
-        if last < SMALLEST_CHUNK:
+        if last < MIN_CHUNK:
             raise RefusedError(
                 "InvalidChunkSizeError", "Only the last chunk is allowed to have a size less than 8192 bytes"
             )

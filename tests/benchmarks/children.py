@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-LONGEST_SECONDS = 100
+MAX_SECONDS = 100
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
@@ -53,7 +53,7 @@ def measure(module: str, spec: Mapping[str, Any], variables: Mapping[str, str]) 
         stdout=subprocess.PIPE,
         env=clean_environment(**variables),
         text=True,
-        timeout=LONGEST_SECONDS,
+        timeout=MAX_SECONDS,
         check=True,
     )
     return json.loads(done.stdout)

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from infra.local.simulator import Options, SimulatedTelesign
-from infra.local.simulator.audio import wav_header
-from infra.local.simulator.calls import TrueCall
-from infra.local.simulator.options import utc_now
+from infra.simulator import Options, SimulatedTelesign
+from infra.simulator.audio import wav_header
+from infra.simulator.options import utc_now
+from infra.simulator.truth import TrueCall
 
 AGE = timedelta(days=2)  # of the youngest call: every transcript is finished
 

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from xml.sax.saxutils import escape
 
-from infra.local.certificate import write_certificate
+from infra.local.embedded_aws.certificate import write_certificate
 from tests.benchmarks.bodies import RefusedError, read_body
 
 BUFFER_BYTES = 256 * 1024

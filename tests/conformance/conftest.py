@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from call_archive.archive import Archive
-from call_archive.ledger import Ledger
-from call_archive.queues import Queue
+from call_archive.storage.bucket import Bucket
+from call_archive.storage.ledger import Ledger
+from call_archive.storage.queues import Queue
 from infra.connection import Connection
-from infra.local.ministack import start_ministack, wait_until_healthy
-from infra.local.processes import stop
+from infra.local.embedded_aws.ministack import start_ministack, wait_until_healthy
+from infra.local.embedded_aws.processes import stop
 from tests.models.archive import Archive as ModelArchive
 from tests.models.ledger import Ledger as ModelLedger
 from tests.models.queue import Queue as ModelQueue
@@ -24,7 +24,7 @@ from tests.models.steps import Clock, Steps
 from tests.synthesis import synthesized, table_of
 from tests.unit.factories import NOW
 
-VISIBILITY_SECONDS, MOST_RECEIVES = 2, 5
+VISIBILITY_SECONDS, MAX_RECEIVES = 2, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ def on_aws(connection: Connection, table_properties: dict[str, Any]) -> System:
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MOST_RECEIVES})
+    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES})
     url = sqs.create_queue(
         QueueName=name, Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS), "RedrivePolicy": redrive}
     )["QueueUrl"]
@@ -110,7 +110,7 @@ def on_aws(connection: Connection, table_properties: dict[str, Any]) -> System:
 
     return System(
         ledger=Ledger(dynamodb, name),
-        archive=Archive(s3, name, lambda: datetime.now(UTC)),
+        archive=Bucket(s3, name, lambda: datetime.now(UTC)),
         queue=Queue(sqs, url),
         receive=receive,
         dead=lambda: [each.body for each in receive(dead)],

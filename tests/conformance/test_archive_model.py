@@ -5,9 +5,9 @@ from io import BytesIO
 
 import pytest
 
-from call_archive.downloads import Download
 from call_archive.errors import PermanentError, RetryableError
-from call_archive.keys import Origin
+from call_archive.model.object_key import Origin
+from call_archive.provider.download import Download
 from tests.conformance.conftest import System
 from tests.unit.factories import NOW
 
@@ -31,7 +31,7 @@ def test_a_second_recording_at_a_key_is_not_stored(system: System) -> None:
     assert system.archive.same(ORIGIN.recording_key, size=len(BODY), sha256=SHA256).sha256 == SHA256
 
 
-def test_an_object_that_is_another_is_told_apart(system: System) -> None:
+def test_an_object_that_is_another_is_reported_apart(system: System) -> None:
     system.archive.put_recording(ORIGIN, a_download())
     with pytest.raises(PermanentError, match="a different object already lies at"):
         system.archive.same(ORIGIN.recording_key, size=len(BODY), sha256="00" * 32)

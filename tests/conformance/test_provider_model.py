@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from call_archive import telesign
-from call_archive.calls import Row
-from call_archive.downloads import Downloads
 from call_archive.errors import (
     ArchiveError,
+    InvalidBodyError,
     PermanentError,
     RetryableError,
     StaleTokenError,
-    UnfitBodyError,
     UnknownCallError,
 )
-from call_archive.telesign import Credentials, Telesign
-from call_archive.transcripts import Progress, transcript_progress
-from call_archive.windows import Window
-from infra.local.simulator import Fault, Options, SimulatedTelesign, TrueCall, TrueFile
+from call_archive.model.call import Row
+from call_archive.model.transcript import Progress, transcript_progress
+from call_archive.model.window import Window
+from call_archive.provider import client as telesign
+from call_archive.provider.client import Credentials, Telesign
+from call_archive.provider.download import Downloads
+from infra.simulator import Fault, Options, SimulatedTelesign, TrueCall, TrueFile
 from tests.models.provider import LINK_LIFE, Provider, ScriptedFile
 from tests.models.steps import Clock, Steps
 from tests.unit.factories import NOW
@@ -169,7 +169,7 @@ def open_call(both: Both) -> str:
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
-def test_a_call_is_told_of_alike_at_any_time_of_its_life(both: Both, moment: datetime) -> None:
+def test_a_call_is_reported_of_alike_at_any_time_of_its_life(both: Both, moment: datetime) -> None:
     both.clock.set(moment)
     real, model = (
         {call.reference_id: side.told(call.reference_id) for call in both.truth} for side in both.sides
@@ -226,18 +226,18 @@ def test_a_link_is_good_for_its_time(both: Both, later: int, trouble: type[Archi
     assert [side.trouble(link) for side, link in zip(both.sides, links, strict=True)] == [trouble, trouble]
 
 
-def test_a_body_that_ends_early_is_trouble_for_now(both: Both) -> None:
+def test_a_body_that_ends_early_is_error_for_now(both: Both) -> None:
     both.simulator.faults.add(Fault(where="download", kind="short_body"))
     sides = both.real, model_of(both.truth, both.clock, ShortBodies())
     links = [next(iter(side.links(open_call(both)).values())) for side in sides]
     assert [side.trouble(link) for side, link in zip(sides, links, strict=True)] == [RetryableError] * 2
 
 
-def test_a_page_in_a_recordings_place_is_unfit(both: Both) -> None:
+def test_a_page_in_a_recordings_place_is_invalid(both: Both) -> None:
     both.simulator.faults.add(Fault(where="download", kind="html"))
     model = changed(both, body=b"<html>moved</html>")
     links = [next(iter(side.links(open_call(both)).values())) for side in (both.real, model)]
-    assert (both.real.trouble(links[0]), model.trouble(links[1])) == (UnfitBodyError, UnfitBodyError)
+    assert (both.real.trouble(links[0]), model.trouble(links[1])) == (InvalidBodyError, InvalidBodyError)
 
 
 def test_a_link_to_another_host_is_never_followed(both: Both) -> None:

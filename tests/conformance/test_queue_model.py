@@ -1,7 +1,7 @@
 """How messages come, from the model and from the real queue."""
 
-from call_archive.messages import VisitMessage
-from tests.conformance.conftest import MOST_RECEIVES, VISIBILITY_SECONDS, System
+from call_archive.model.message import VisitMessage
+from tests.conformance.conftest import MAX_RECEIVES, VISIBILITY_SECONDS, System
 
 MESSAGES = [VisitMessage(reference_id=f"call-{number}") for number in range(12)]
 BODIES = [message.to_json() for message in MESSAGES]
@@ -54,7 +54,7 @@ def test_what_waits_or_is_hidden_makes_the_length(system: System) -> None:
 def test_a_message_that_fails_too_often_is_dead(system: System) -> None:
     system.queue.send(MESSAGES[:1])
     received = []
-    for _ in range(MOST_RECEIVES + 1):
+    for _ in range(MAX_RECEIVES + 1):
         received += taken(system)
         system.passes(VISIBILITY_SECONDS + 0.2)
-    assert (received, system.dead()) == (BODIES[:1] * MOST_RECEIVES, BODIES[:1])
+    assert (received, system.dead()) == (BODIES[:1] * MAX_RECEIVES, BODIES[:1])

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, NoReturn
 
-from infra.checking.differences import StoredVersion
+from infra.verification.differences import StoredVersion
 from tests.crashes.looking import found_wrong, observed
 from tests.crashes.outside import Moment, Site
 from tests.crashes.stack import Stack

@@ -5,16 +5,16 @@ from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any, Final
 
-from call_archive.items import call_from_item, deserialized, from_sortable, window_from_item
-from call_archive.windows import Window
-from infra.checking.differences import StoredVersion
-from infra.checking.invariants import violations
-from infra.checking.observation import Observation
+from call_archive.model.window import Window
+from call_archive.storage.ledger_items import call_from_item, deserialized, from_sortable, window_from_item
+from infra.verification.differences import StoredVersion
+from infra.verification.invariants import violations
+from infra.verification.observation import Observation
 from tests.crashes.aws import BUCKET, TABLE, Aws
 from tests.crashes.world import World
 from tests.observing import spoken
 
-MOST_VISITS: Final = 12
+MAX_VISITS: Final = 12
 """Of one call in any of these stories, two crashes included."""
 
 
@@ -48,8 +48,8 @@ def observed(world: World, *, at_rest: bool, before: Collection[StoredVersion] =
         ],
         messages=messages,
         dead_letters=world.aws.dead_letters(),
-        most_visits=MOST_VISITS,
-        losses_told=world.losses.told if at_rest else None,
+        most_visits=MAX_VISITS,
+        losses_reported=world.losses.told if at_rest else None,
         secrets=_secrets(world),
         texts=[
             ("log", world.log.getvalue()),

@@ -16,7 +16,7 @@ import requests
 from botocore.client import BaseClient
 
 import call_archive
-from call_archive import downloads
+from call_archive.provider import download as downloads
 
 PACKAGE: Final = str(Path(call_archive.__file__).parent)
 
@@ -107,13 +107,13 @@ class Outside:
                 outside.connections.append(self)
 
             def request(self, *args: Any, **options: Any) -> None:
-                outside.tell("download host", "GET", Moment.BEFORE)
+                outside.emit("download host", "GET", Moment.BEFORE)
                 super().request(*args, **options)
 
             def getresponse(self) -> http.client.HTTPResponse:
                 response: Any = super().getresponse()
-                outside.tell("download host", "GET", Moment.AFTER)
-                midway = partial(outside.tell, "download host", "body", Moment.MIDWAY)
+                outside.emit("download host", "GET", Moment.AFTER)
+                midway = partial(outside.emit, "download host", "body", Moment.MIDWAY)
                 response.read1 = _telling(response, midway)
                 return cast("http.client.HTTPResponse", response)
 
@@ -130,15 +130,15 @@ class Outside:
     @contextmanager
     def telling(self, service: str, operation: str, about: str = "") -> Iterator[None]:
         """An answer that is an error is an answer too."""
-        self.tell(service, operation, Moment.BEFORE, about)
+        self.emit(service, operation, Moment.BEFORE, about)
         try:
             yield
         except Exception:
-            self.tell(service, operation, Moment.AFTER, about)
+            self.emit(service, operation, Moment.AFTER, about)
             raise
-        self.tell(service, operation, Moment.AFTER, about)
+        self.emit(service, operation, Moment.AFTER, about)
 
-    def tell(self, service: str, operation: str, moment: Moment, about: str = "") -> None:
+    def emit(self, service: str, operation: str, moment: Moment, about: str = "") -> None:
         if self.watching:
             self.effects += moment is Moment.AFTER and operation not in READS
             path = tuple(_frames_of_ours(sys._getframe()))

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from call_archive.calls import FileStatus, TranscriptStatus
-from infra.checking.observation import Served
-from infra.local.simulator import Fault, TrueCall, TrueFile
-from infra.local.simulator.audio import SizedAudio
-from infra.local.simulator.transcripts import Transcript
+from call_archive.model.call import FileStatus, TranscriptStatus
+from infra.simulator import Fault, TrueCall, TrueFile
+from infra.simulator.audio import SizedAudio
+from infra.simulator.transcripts import Transcript
+from infra.verification.observation import Served
 
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SIZE: Final = 200_000

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from call_archive.archive import Archive
-from call_archive.calls import Call, StoredObject
-from call_archive.downloads import Download
-from call_archive.keys import Origin
-from call_archive.ledger import Ledger
-from call_archive.windows import OwedWindow, Window
+from call_archive.model.call import Call, StoredObject
+from call_archive.model.object_key import Origin
+from call_archive.model.window import PendingWindow, Window
+from call_archive.provider.download import Download
+from call_archive.storage.bucket import Bucket
+from call_archive.storage.ledger import Ledger
 from tests.crashes.killing import Crash, Killer, Report
 from tests.crashes.looking import found_wrong, observed
 from tests.crashes.outside import PACKAGE, Moment, Site
@@ -88,12 +88,12 @@ def test_a_ledger_that_is_written_before_the_object_is_put_is_caught(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = Ledger.write
-    owed: list[Callable[[], object]] = []
+    pending: list[Callable[[], object]] = []
 
-    def put_later(archive: Archive, origin: Origin, download: Download) -> StoredObject:
+    def put_later(archive: Bucket, origin: Origin, download: Download) -> StoredObject:
         body, key = b"".join(iter(download.read, b"")), origin.recording_key
-        put = partial(archive.client.put_object, Bucket=archive.bucket, Key=key, ChecksumAlgorithm="SHA256")
-        owed.append(partial(put, Body=body))
+        put = partial(archive.client.put_object, Bucket=archive.name, Key=key, ChecksumAlgorithm="SHA256")
+        pending.append(partial(put, Body=body))
         sha256 = hashlib.sha256(body).hexdigest()
         return StoredObject(
             key=key, size=len(body), sha256=sha256, version_id=None, archived_at=archive.now()
@@ -101,11 +101,11 @@ def test_a_ledger_that_is_written_before_the_object_is_put_is_caught(
 
     def write_first(ledger: Ledger, call: Call) -> bool:
         written = write(ledger, call)
-        while owed:
-            owed.pop()()
+        while pending:
+            pending.pop()()
         return written
 
-    monkeypatch.setattr(Archive, "put_recording", put_later)
+    monkeypatch.setattr(Bucket, "put_recording", put_later)
     monkeypatch.setattr(Ledger, "write", write_first)
     assert "I5" in invariants(crashed(stack))
 
@@ -113,13 +113,13 @@ def test_a_ledger_that_is_written_before_the_object_is_put_is_caught(
 def test_a_cursor_that_moves_before_its_windows_are_noted_is_caught(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owe = Ledger.owe_windows
+    enqueue_windows = Ledger.put_windows
 
-    def move_first(ledger: Ledger, owed: list[OwedWindow]) -> None:
-        ledger.move_cursor(max(each.window.end for each in owed))
-        owe(ledger, owed)
+    def move_first(ledger: Ledger, pending: list[PendingWindow]) -> None:
+        ledger.move_cursor(max(each.window.end for each in pending))
+        enqueue_windows(ledger, pending)
 
-    monkeypatch.setattr(Ledger, "owe_windows", move_first)
+    monkeypatch.setattr(Ledger, "put_windows", move_first)
     assert "I6" in invariants(crashed(stack))
 
 
@@ -128,10 +128,10 @@ def test_a_window_that_is_finished_before_its_calls_are_noted_is_caught(
 ) -> None:
     read = Ledger.read_window
 
-    def finish_first(ledger: Ledger, window: Window) -> OwedWindow | None:
-        owed = read(ledger, window)
+    def finish_first(ledger: Ledger, window: Window) -> PendingWindow | None:
+        pending = read(ledger, window)
         ledger.finish_window(window)
-        return owed
+        return pending
 
     monkeypatch.setattr(Ledger, "read_window", finish_first)
     assert "I1" in invariants(crashed(stack))
@@ -143,7 +143,9 @@ def test_a_lease_that_does_not_end_is_caught(stack: Stack) -> None:
     assert "I12" in invariants(crashed(endless, seldom))
 
 
-def test_an_invocation_that_fails_without_need_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invocation_that_fails_without_need_is_reported(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Ledger, "due_windows", lambda *_all: 1 / 0)
     world = World(SMALL, stack, lambda _site, _moment: None)
     with world.opened():
@@ -152,12 +154,14 @@ def test_an_invocation_that_fails_without_need_is_told(stack: Stack, monkeypatch
     assert wrong[0].startswith("failed: ZeroDivisionError")
 
 
-def test_a_copy_that_ends_without_a_verdict_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_ends_without_a_verdict_is_reported(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(World, "recover", lambda _world: os._exit(1))
     assert crashed(stack).wrong[0].endswith("the copy ended without a verdict")
 
 
-def test_an_error_in_a_copy_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_a_copy_is_reported(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(World, "recover", lambda _world: 1 / 0)
     assert "ZeroDivisionError" in crashed(stack).wrong[0]
 

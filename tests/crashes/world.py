@@ -14,9 +14,13 @@ from unittest.mock import patch
 
 from aws_lambda_powertools import Logger
 
-from call_archive import fetcher, items, ledger, lister, telemetry, telesign, ticking, wiring
-from call_archive.ledger import Ledger
-from infra.local.simulator import Options, SimulatedTelesign
+from call_archive import fetcher, lister, telemetry, wiring
+from call_archive import tick as ticking
+from call_archive.provider import client as telesign
+from call_archive.storage import ledger
+from call_archive.storage import ledger_items as items
+from call_archive.storage.ledger import Ledger
+from infra.simulator import Options, SimulatedTelesign
 from tests.crashes.aws import ACCOUNT, BUCKET, QUEUES, SECRET, TABLE, Aws, aws_in_memory
 from tests.crashes.clock import Clock
 from tests.crashes.losses import Losses
@@ -173,7 +177,7 @@ class World:
         try:
             with redirect_stdout(self.metrics):
                 answer = handler(event, context)
-            self.outside.tell("Lambda", "answer", Moment.BEFORE)
+            self.outside.emit("Lambda", "answer", Moment.BEFORE)
         except Exception as error:  # noqa: BLE001 - Lambda tells any error, and tries again
             self.errors.append(f"{type(error).__name__}: {error}")
             return None

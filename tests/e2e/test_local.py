@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.ministack import start_ministack
-from infra.local.processes import is_running, stop
+from infra.local.embedded_aws.ministack import start_ministack
+from infra.local.embedded_aws.processes import is_running, stop
 from tests.e2e.hostile_provider import NAMES, UNASKABLE, Hostile, audio, hostile_provider
 
 CALL_ARCHIVE = str(Path(sys.executable).with_name("call-archive"))

@@ -13,13 +13,13 @@ from tests.faults.looking import found_wrong, stored_versions
 from tests.faults.naming import names_resolved
 from tests.faults.plan import FaultPlan
 from tests.faults.stage import Stage
-from tests.faults.world import DEADLINE_MINUTES, MOST_RECEIVES, World, a_world, impatience, new_environment
+from tests.faults.world import DEADLINE_MINUTES, MAX_RECEIVES, World, a_world, impatience, new_environment
 
 TIMES = 2
 """How often a fault that passes is met, at most."""
 ROUND_MINUTES = 6
 """Longer than a lease and the first delays."""
-LONGEST_PAUSE_MINUTES = 65
+MAX_PAUSE_MINUTES = 65
 ROUNDS = 4
 TICKS = (
     Dependency.LIST,
@@ -115,7 +115,7 @@ def _staying(cell: Cell, world: World) -> Act:
     if cell.dependency is Dependency.HEAD_OBJECT:
         plan.add(Dependency.PUT_OBJECT, Fault.ANSWER_LOST)
     _begin(cell, world)
-    for _ in range(1 if cell.waits else MOST_RECEIVES + 1):
+    for _ in range(1 if cell.waits else MAX_RECEIVES + 1):
         if not world.deliver():
             break
     world.versions = stored_versions(world)
@@ -137,7 +137,7 @@ def _healed(cell: Cell, world: World) -> Act:
         return _act(cell, world, ["nothing was owed"], done=True)
     world.raised.clear()
     if owes(world):
-        world.stage.clock.advance(LONGEST_PAUSE_MINUTES)
+        world.stage.clock.advance(MAX_PAUSE_MINUTES)
         world.deliver()
     by_itself = _worked_off(cell, world) and not failed(world)
     if not by_itself:

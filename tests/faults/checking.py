@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from call_archive.calls import Call, FileStatus, TranscriptStatus
-from call_archive.ledger import Ledger
+from call_archive.model.call import Call, FileStatus, TranscriptStatus
+from call_archive.storage.ledger import Ledger
 from infra.config import LISTING_LAG_ALARM_SECONDS, OLDEST_OPEN_CALL_ALARM_SECONDS
-from infra.local.simulator import TrueCall
+from infra.simulator import TrueCall
 from tests.faults.world import World
 from tests.observing import LOSSES
 
@@ -86,7 +86,7 @@ def told(world: World) -> Told:
     return Told(reasons=frozenset(map(plain, reasons)), alarms=frozenset(alarms))
 
 
-def losses_told(world: World) -> set[tuple[str, str]]:
+def losses_reported(world: World) -> set[tuple[str, str]]:
     """Reference id and file name of each loss that was counted: alarms hear of counts alone."""
     counted: set[tuple[str, str]] = set()
     uncounted: dict[str, deque[tuple[str, str]]] = {metric: deque() for metric in LOSSES.values()}

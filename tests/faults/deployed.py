@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from call_archive.listing import owe
-from call_archive.windows import cut
-from infra.checking.invariants import violations
-from infra.local.comparison import Comparison, compare
+from call_archive.list_window import enqueue_windows
+from call_archive.model.window import cut
+from infra.local.demo.comparison import Comparison, compare
+from infra.verification.invariants import violations
 from tests.faults.faults import WRITES, Dependency, Fault
 from tests.faults.looking import sent
 from tests.faults.stage import SECRETS, Stage
@@ -55,19 +55,19 @@ def archive_everything(stage: Stage) -> list[str]:
         stage.deployed.plan.add(dependency, fault, 1)
     put_proxies_before(stage)
     end = stage.deployed.simulator.options.history_end
-    windows = cut(end.replace(microsecond=0) - timedelta(hours=1), end.replace(microsecond=0), again=True)
+    windows = cut(end.replace(microsecond=0) - timedelta(hours=1), end.replace(microsecond=0), recheck=True)
     deployment = stage.deployment
     queue = deployment.queue(deployment.windows_queue_url)
-    owe(windows, ledger=deployment.ledger, queue=queue, now=end)
+    enqueue_windows(windows, ledger=deployment.ledger, queue=queue, now=end)
     deadline = time.monotonic() + PATIENCE_SECONDS
     functions = deployment.connection.client("lambda")
-    while (left := [*owed(stage), *unmet(stage)]) and time.monotonic() < deadline:
+    while (left := [*pending(stage), *unmet(stage)]) and time.monotonic() < deadline:
         functions.invoke(FunctionName=deployment.lister_function, Payload=b'{"kind": "tick"}')
         time.sleep(1)
     return left
 
 
-def owed(stage: Stage) -> list[str]:
+def pending(stage: Stage) -> list[str]:
     """A call may get another file after it was settled: settled before that is not settled."""
     truth = {call.reference_id: call.files for call in stage.deployed.simulator.truth()}
     known = stage.deployment.ledger.read_many(truth)

@@ -5,20 +5,20 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
-from call_archive.calls import FileStatus
-from call_archive.items import call_from_item, deserialized, from_sortable, window_from_item
-from call_archive.windows import Window
-from infra.checking.bucket import Bucket
-from infra.checking.differences import StoredVersion
-from infra.checking.invariants import violations
-from infra.checking.observation import Observation, Served
-from tests.faults.checking import dead_letter_queues, losses_told, truth
+from call_archive.model.call import FileStatus
+from call_archive.model.window import Window
+from call_archive.storage.ledger_items import call_from_item, deserialized, from_sortable, window_from_item
+from infra.verification.bucket_versions import Bucket
+from infra.verification.differences import StoredVersion
+from infra.verification.invariants import violations
+from infra.verification.observation import Observation, Served
+from tests.faults.checking import dead_letter_queues, losses_reported, truth
 from tests.faults.plan import FaultPlan
 from tests.faults.stage import SECRETS
 from tests.faults.world import ARCHIVE_FROM, World
 from tests.observing import served, spoken
 
-MOST_VISITS: Final = 6
+MAX_VISITS: Final = 6
 """Of one call in any cell."""
 
 
@@ -50,8 +50,8 @@ def observed(world: World, *, at_rest: bool) -> Observation:
         uploads=list(_uploads(world)),
         messages=[*sent(world.stage.fronts.plan), *world.received],
         dead_letters=dead,
-        most_visits=MOST_VISITS,
-        losses_told=losses_told(world),
+        most_visits=MAX_VISITS,
+        losses_reported=losses_reported(world),
         secrets=[*SECRETS, *sorted(spoken(truth(world)))],
         texts=[
             ("the log", world.log.getvalue()),
@@ -78,14 +78,14 @@ def sent(plan: FaultPlan) -> list[str]:
 def _lost(files: Iterable[Served], seen: Observation) -> Iterator[str]:
     """What I1 says of a world at rest, said of one where a fault stays: what is not known yet is owed."""
     for each in files:
-        if each.reference_id not in seen.calls and not _is_owed(each, seen):
+        if each.reference_id not in seen.calls and not _is_pending(each, seen):
             yield f"lost: {each.reference_id} is neither in the ledger nor in a window that is owed"
 
 
-def _is_owed(file: Served, seen: Observation) -> bool:
+def _is_pending(file: Served, seen: Observation) -> bool:
     if seen.listed_until is None or seen.listed_until < file.recorded_at:
         return True
-    return any(owed.window.overlaps(file.recorded_at, file.recorded_at) for owed in seen.windows)
+    return any(pending.window.overlaps(file.recorded_at, file.recorded_at) for pending in seen.windows)
 
 
 def _odd(seen: Observation) -> Iterator[str]:

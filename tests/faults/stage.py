@@ -14,11 +14,11 @@ import boto3
 from infra.cli.deployment import Deployment, deployment_of
 from infra.connection import LOCAL_ACCESS_KEY
 from infra.local.deploy import STACK, Plan, deploy
-from infra.local.ministack import REGION, MiniStack, start_ministack
-from infra.local.processes import stop
+from infra.local.embedded_aws.ministack import REGION, MiniStack, start_ministack
+from infra.local.embedded_aws.processes import stop
 from infra.local.progress import Progress
 from infra.local.provider import Provider
-from infra.local.simulator import Options, SimulatedTelesign
+from infra.simulator import Options, SimulatedTelesign
 from tests.faults.plan import FaultPlan
 from tests.faults.proxy import Proxy, Upstream, of_api, of_aws, of_cdn
 from tests.synthesis import table_of

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from tests.faults.acts import TIMES, Act, Outcome, Result
 from tests.faults.faults import MEANINGS, Cell, Dependency, Fault, cells, why_not
 from tests.faults.part import RARE, is_rare
-from tests.faults.world import DEADLINE_MINUTES, MOST_RECEIVES
+from tests.faults.world import DEADLINE_MINUTES, MAX_RECEIVES
 
 INTRODUCTION = """\
 # Faults
@@ -60,7 +60,7 @@ def _introduction() -> str:
     return INTRODUCTION.format(
         times=TIMES,
         deadline=DEADLINE_MINUTES,
-        receives=MOST_RECEIVES,
+        receives=MAX_RECEIVES,
         rare=rare - 1,
         names="; ".join(RARE),
         one_in=ONE_IN,

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from call_archive import telemetry, wiring
-from call_archive.archive import Archive
-from call_archive.calls import FileStatus, StoredObject
-from call_archive.ledger import Ledger
-from call_archive.messages import VisitMessage
-from call_archive.queues import Queue
-from call_archive.revisits import LONGEST_CHAIN
-from call_archive.windows import OwedWindow, Window
+from call_archive.model.backoff import MAX_CHAIN
+from call_archive.model.call import FileStatus, StoredObject
+from call_archive.model.message import VisitMessage
+from call_archive.model.window import PendingWindow, Window
+from call_archive.storage.bucket import Bucket
+from call_archive.storage.ledger import Ledger
+from call_archive.storage.queues import Queue
 from infra.config import OLDEST_OPEN_CALL_ALARM_SECONDS
-from infra.local.simulator import TrueFile
+from infra.simulator import TrueFile
 from tests.faults.acts import run
 from tests.faults.checking import ALARMS, told, truth
 from tests.faults.faults import BLIND, Cell, Dependency, Fault, cells, why_not
-from tests.faults.looking import MOST_VISITS, found_wrong
+from tests.faults.looking import MAX_VISITS, found_wrong
 from tests.faults.part import RARE, chosen, offset_of_this
 from tests.faults.stage import API_KEY, BASIC, BEGIN, END, Stage
 from tests.faults.table import ONE_IN
@@ -43,19 +43,19 @@ def world(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         yield world
 
 
-def test_an_archive_that_believes_what_was_not_told_is_caught(
+def test_an_archive_that_believes_what_was_not_reported_is_caught(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def put_nothing(_archive: Archive, key: str, *_rest: object) -> StoredObject:
+    def put_nothing(_archive: Bucket, key: str, *_rest: object) -> StoredObject:
         return StoredObject(key=key, size=1, sha256="", version_id=None, archived_at=BEGIN)
 
-    monkeypatch.setattr(Archive, "_put", put_nothing)
+    monkeypatch.setattr(Bucket, "_put", put_nothing)
     result = run(GIVEN_UP, stage)
     assert any(wrong.startswith("I5 ") for wrong in result.passing.wrong)
 
 
 def test_windows_that_are_not_noted_are_caught(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Ledger, "owe_windows", lambda _ledger, _owed: None)
+    monkeypatch.setattr(Ledger, "put_windows", lambda _ledger, _owed: None)
     result = run(UNNOTED, stage)
     assert {"I1", "I6", "lost:"} <= {wrong.split()[0] for wrong in result.passing.wrong}
 
@@ -74,7 +74,7 @@ def test_a_secret_in_a_log_is_caught(stage: Stage, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_loss_that_no_alarm_hears_of_is_caught(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(telemetry.COUNTED, "recording_failed")
+    monkeypatch.delitem(telemetry.METRICS_BY_EVENT, "recording_failed")
     result = run(GIVEN_UP, stage)
     assert any(wrong.startswith("I13 ") for wrong in result.staying.wrong)
     assert not result.staying.told.alarms
@@ -102,7 +102,7 @@ def _say_another_size(world: World) -> None:
 def _visit_without_end(world: World) -> None:
     call = world.ledger.read(truth(world)[0].reference_id)
     assert call is not None
-    assert world.ledger.write(replace(call, visits=MOST_VISITS + 1))
+    assert world.ledger.write(replace(call, visits=MAX_VISITS + 1))
 
 
 def _put_another_over_it(world: World) -> None:
@@ -115,11 +115,11 @@ def _put_another_over_it(world: World) -> None:
 
 def _owe_a_window(world: World) -> None:
     window = Window(start=END, end=END)
-    world.ledger.owe_windows([OwedWindow(window=window, due_at=BEGIN, next_visit_at=BEGIN)])
+    world.ledger.put_windows([PendingWindow(window=window, due_at=BEGIN, next_visit_at=BEGIN)])
 
 
 def _send_on_and_on(world: World) -> None:
-    wiring.fetch_queue().send([VisitMessage(reference_id="a call", hop=LONGEST_CHAIN + 1)])
+    wiring.fetch_queue().send([VisitMessage(reference_id="a call", hop=MAX_CHAIN + 1)])
     _purge(world)
 
 

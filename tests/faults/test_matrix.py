@@ -23,7 +23,7 @@ def test_a_fault_that_passes_leaves_everything_archived(cell: Cell, result: Call
 
 
 @every_cell
-def test_a_fault_that_stays_archives_nothing_without_its_object_and_is_told(
+def test_a_fault_that_stays_archives_nothing_without_its_object_and_is_reported(
     cell: Cell, result: Callable[[Cell], Result]
 ) -> None:
     act = result(cell).staying
@@ -42,7 +42,7 @@ def test_what_a_fault_held_up_is_archived_once_it_ends(cell: Cell, result: Calla
 
 
 @every_cell
-def test_the_page_tells_how_a_cell_ended(cell: Cell, result: Callable[[Cell], Result]) -> None:
+def test_the_page_reports_how_a_cell_ended(cell: Cell, result: Callable[[Cell], Result]) -> None:
     section = DOCS.read_text(encoding="utf-8").split(f"## {cell.dependency}\n")[1].split("\n## ")[0]
     assert line(result(cell)) in section
 

@@ -17,13 +17,16 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from call_archive import downloads, fetcher, ledger, lister, telemetry, telesign, wiring
-from call_archive.ledger import Ledger
-from call_archive.listing import owe
-from call_archive.queues import Queue
-from call_archive.windows import cut, to_text
-from infra.checking.differences import StoredVersion
-from infra.local.ministack import ACCOUNT, REGION
+from call_archive import fetcher, lister, telemetry, wiring
+from call_archive.list_window import enqueue_windows
+from call_archive.model.window import cut, to_text
+from call_archive.provider import client as telesign
+from call_archive.provider import download as downloads
+from call_archive.storage import ledger
+from call_archive.storage.ledger import Ledger
+from call_archive.storage.queues import Queue
+from infra.local.embedded_aws.ministack import ACCOUNT, REGION
+from infra.verification.differences import StoredVersion
 from tests.debugging import logged_at_debug
 from tests.faults.faults import Cell, Dependency
 from tests.faults.stage import BEGIN, END, Stage
@@ -37,12 +40,12 @@ CACHED: Any = (
     wiring.telesign,
     wiring._sqs,
     telemetry.metrics,
-    lister.listing,
-    lister.ticking,
-    fetcher.visiting,
+    lister.list_deps,
+    lister.tick_deps,
+    fetcher.visit_deps,
     fetcher.workers,
 )
-MOST_RECEIVES = 2
+MAX_RECEIVES = 2
 """Until a message goes to the dead-letter queue: 5 where it is deployed."""
 DEADLINE_MINUTES = 30
 IMPATIENT_SECONDS = 0.4
@@ -94,9 +97,9 @@ class World:
 
     def backfill(self) -> None:
         """As the operator's command does, past the proxy."""
-        windows = cut(END.replace(hour=11), self.stage.clock.now(), again=True)
+        windows = cut(END.replace(hour=11), self.stage.clock.now(), recheck=True)
         queue = Queue(self.stage.clients["sqs"], self.names.windows_queue)
-        owe(windows, ledger=self.ledger, queue=queue, now=self.stage.clock.now())
+        enqueue_windows(windows, ledger=self.ledger, queue=queue, now=self.stage.clock.now())
 
     def deliver(self) -> bool:
         """The messages that wait, in a batch as Lambda makes it (there are never more): windows first, then
@@ -173,7 +176,7 @@ def a_world(stage: Stage, patch: pytest.MonkeyPatch) -> Iterator[World]:
     patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))
     patch.setattr(ledger, "PAUSES_SECONDS", [0.0] * len(ledger.PAUSES_SECONDS))
     patch.setattr(wiring, "now", stage.clock.now)
-    patch.setattr(telesign, "LONGEST_SHARED_PAUSE_SECONDS", 0.02)
+    patch.setattr(telesign, "MAX_SHARED_PAUSE_SECONDS", 0.02)
     logger = Logger(service=f"faults-{names.table}", location=None, stream=world.log, level="DEBUG")
     patch.setattr(telemetry, "logger", lambda: logger)
     with _connections_closed(patch):
@@ -224,7 +227,7 @@ def _be_impatient(dependency: Dependency, patch: pytest.MonkeyPatch) -> None:
     match dependency:
         case Dependency.LIST | Dependency.CALL:
             patch.setattr(telesign, "TIMEOUTS_SECONDS", (1, IMPATIENT_SECONDS))
-            patch.setattr(telesign, "LONGEST_ANSWER_SECONDS", IMPATIENT_SECONDS)
+            patch.setattr(telesign, "MAX_ANSWER_SECONDS", IMPATIENT_SECONDS)
         case Dependency.DOWNLOAD | Dependency.DNS:
             patch.setattr(downloads, "TIMEOUT_SECONDS", IMPATIENT_SECONDS)
             patch.setattr(downloads, "GRACE_SECONDS", IMPATIENT_SECONDS)
@@ -261,7 +264,7 @@ def _queue_with_dlq(stage: Stage, name: str) -> tuple[str, str]:
     sqs = stage.clients["sqs"]
     dlq = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
     arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}-dlq"
-    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MOST_RECEIVES})
+    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES})
     # A batch that Lambda works on is hidden for longer than any test runs.
     attributes: Any = {"RedrivePolicy": redrive, "VisibilityTimeout": "600"}
     return sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"], dlq

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.cdk_cli import cdk_environment
+from infra.packaging.cdk_cli import cdk_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.cdk_cli import cdk_command, cdk_environment
+from infra.packaging.cdk_cli import cdk_command, cdk_environment
 from tests.synthesis import synthesized
 
 if TYPE_CHECKING:
@@ -63,7 +63,16 @@ def test_the_cdk_runs_on_this_environment_alone() -> None:
 
 def test_the_cdks_exit_code_is_passed_through(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "infra.cdk_cli", "--output", str(tmp_path), "synth", "-c", "tick_minutes=0"],
+        [
+            sys.executable,
+            "-m",
+            "infra.packaging.cdk_cli",
+            "--output",
+            str(tmp_path),
+            "synth",
+            "-c",
+            "tick_minutes=0",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

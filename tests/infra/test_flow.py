@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.config import Config
-from infra.packaging import LAMBDA_PYTHON
+from infra.packaging.layer import LAMBDA_PYTHON
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Resources
@@ -115,7 +115,7 @@ def test_all_executions_together_stay_within_the_providers_budget(
     assert total <= Config.from_context(shipped_context).max_requests_per_second
 
 
-def test_logs_are_kept_for_as_long_as_chosen(resources: Resources) -> None:
+def test_logs_are_stored_for_as_long_as_chosen(resources: Resources) -> None:
     groups = resources("AWS::Logs::LogGroup")
     assert [group["Properties"]["RetentionInDays"] for group in groups.values()] == [90, 90]
     used = {item["LoggingConfig"]["LogGroup"]["Ref"] for item in functions(resources).values()}
@@ -132,7 +132,7 @@ def test_the_lister_is_woken_every_few_minutes_and_once_a_day(resources: Resourc
     assert scheduled == {'{"kind":"tick"}': "rate(5 minutes)", '{"kind":"recheck"}': "cron(17 3 * * ? *)"}
 
 
-def test_a_scheduled_event_that_fails_for_good_is_kept(resources: Resources) -> None:
+def test_a_scheduled_event_that_fails_for_good_is_stored(resources: Resources) -> None:
     (invoked,) = resources("AWS::Lambda::EventInvokeConfig").values()
     assert invoked["Properties"]["MaximumRetryAttempts"] == 2
     kept_in = invoked["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]
@@ -161,7 +161,7 @@ def test_a_consumer_hears_of_new_objects_below_its_prefix(
     assert target["DeadLetterConfig"]["Arn"] == queue["RedrivePolicy"]["deadLetterTargetArn"]
 
 
-def test_an_operator_is_told_every_name_needed(template: dict[str, Any]) -> None:
+def test_an_operator_is_reported_every_name_needed(template: dict[str, Any]) -> None:
     outputs = template["Outputs"]
     assert set(outputs) == {
         *("Bucket", "Table", "SecretId", "ListerFunction", "FetcherFunction", "Consumers", "Dashboard"),

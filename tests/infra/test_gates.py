@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from infra.acknowledged import CFN_LINT, CHECKOV, NAG, acknowledged_in
-from infra.cdk_cli import cdk_environment
-from infra.gates.bills import OF_THE_FUNCTIONS, write_bill
 from infra.gates.code_check import check_code
 from infra.gates.findings import Finding, GateError, judge
+from infra.gates.sbom import OF_THE_FUNCTIONS, write_sbom
 from infra.gates.stack_checks import found_by_cfn_lint, found_by_checkov
 from infra.gates.tools import output_of
-from infra.packaging import LAYER_REQUIREMENTS
+from infra.packaging.cdk_cli import cdk_environment
+from infra.packaging.layer import LAYER_REQUIREMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN = Finding(resource="Bucket", rule="S1", message="has no log")
@@ -118,11 +118,11 @@ def test_a_check_that_did_not_run_is_no_check_that_found_nothing() -> None:
 
 
 def test_the_bill_of_the_functions_lists_what_the_layer_holds_and_never_changes(tmp_path: Path) -> None:
-    bills = [tmp_path / "one.json", tmp_path / "two.json"]
-    for bill in bills:
-        write_bill(bill, OF_THE_FUNCTIONS)
-    assert bills[0].read_bytes() == bills[1].read_bytes()
-    components = json.loads(bills[0].read_text())["components"]
+    sboms = [tmp_path / "one.json", tmp_path / "two.json"]
+    for bill in sboms:
+        write_sbom(bill, OF_THE_FUNCTIONS)
+    assert sboms[0].read_bytes() == sboms[1].read_bytes()
+    components = json.loads(sboms[0].read_text())["components"]
     pinned = {line.split()[0] for line in LAYER_REQUIREMENTS.read_text().splitlines() if "==" in line}
     assert {f"{each['name']}=={each['version']}" for each in components} == pinned
 

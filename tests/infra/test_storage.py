@@ -45,7 +45,7 @@ def test_the_archive_refuses_to_overwrite_whoever_asks(resources: Resources) -> 
     assert statement["Resource"] == archived
 
 
-def test_the_archive_tells_eventbridge_without_a_function_of_the_cdk(resources: Resources) -> None:
+def test_the_archive_reports_eventbridge_without_a_function_of_the_cdk(resources: Resources) -> None:
     (bucket,) = resources("AWS::S3::Bucket").values()
     told = bucket["Properties"]["NotificationConfiguration"]["EventBridgeConfiguration"]
     assert told == {"EventBridgeEnabled": True}

@@ -12,12 +12,12 @@ import pytest
 
 from infra.cli.deployment import deployment_of
 from infra.local.deploy import STACK, Plan, deploy
-from infra.local.ministack import REGION, start_ministack
-from infra.local.processes import stop
+from infra.local.embedded_aws.ministack import REGION, start_ministack
+from infra.local.embedded_aws.processes import stop
 from infra.local.progress import Progress
 from infra.local.provider import Provider
-from infra.local.simulator import Fault, Options, SimulatedTelesign, TrueCall, TrueFile
 from infra.local.state import Running, locked, write_running
+from infra.simulator import Fault, Options, SimulatedTelesign, TrueCall, TrueFile
 from tests.integration.running_archive import CALL_ARCHIVE, SECOND, RunningArchive, Slice, Troubled
 from tests.recording import APP
 

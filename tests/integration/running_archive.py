@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from call_archive.calls import Call
-from infra.checking.differences import StoredVersion
+from call_archive.model.call import Call
 from infra.cli.deployment import Deployment
-from infra.local.comparison import Comparison, compare, expected_objects
-from infra.local.simulator import Fault, SeenRequest, SimulatedTelesign, TrueCall, TrueFile
+from infra.local.demo.comparison import Comparison, compare, expected_objects
+from infra.simulator import Fault, RecordedRequest, SimulatedTelesign, TrueCall, TrueFile
+from infra.verification.differences import StoredVersion
 from tests.observing import stored_versions
 
 CALL_ARCHIVE = str(Path(sys.executable).with_name("call-archive"))
@@ -178,10 +178,10 @@ class RunningArchive:
         eventually(lambda: wanted <= self.heard().keys())
         return Counter({key: count for key, count in self.heard().items() if key in wanted})
 
-    def asked(self, since: int) -> list[SeenRequest]:
+    def asked(self, since: int) -> list[RecordedRequest]:
         """What the provider was asked after its first `since` requests."""
         return self.simulator.requests[since:]
 
     def windows_are_listed(self, part: Slice) -> bool:
-        owed = self.deployment.ledger.open_windows()
-        return not any(each.window.overlaps(part.start, part.end) for each in owed)
+        pending = self.deployment.ledger.open_windows()
+        return not any(each.window.overlaps(part.start, part.end) for each in pending)

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from call_archive.calls import FileStatus
-from infra.local.simulator import TrueCall
+from call_archive.model.call import FileStatus
+from infra.simulator import TrueCall
 from tests.integration.running_archive import RunningArchive, eventually
 
 
@@ -55,7 +55,7 @@ def test_a_call_that_is_listed_in_progress_is_visited_again_until_its_file_is_ar
     assert eventually(archived)
 
 
-def test_status_tells_of_a_cursor_that_keeps_up(archive: RunningArchive) -> None:
+def test_status_reports_of_a_cursor_that_keeps_up(archive: RunningArchive) -> None:
     archive.tick()
     told = archive.command("status", "--json")
     assert told.returncode == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.comparison import expected_objects
+from infra.local.demo.comparison import expected_objects
 from tests.integration.running_archive import RunningArchive, Slice
 
 FIELDS = {
@@ -42,7 +42,7 @@ def test_every_object_of_a_backfilled_history_holds_what_the_provider_served(
     assert compared.recordings >= 50
 
 
-def test_find_tells_of_each_recording_file_once(
+def test_find_reports_of_each_recording_file_once(
     archive: RunningArchive, history: Slice, found: list[dict[str, Any]]
 ) -> None:
     told = sorted((each["reference_id"], each["file_name"]) for each in found)
@@ -50,7 +50,7 @@ def test_find_tells_of_each_recording_file_once(
     assert all(each.keys() == FIELDS for each in found)
 
 
-def test_find_tells_the_size_and_the_sha256_that_the_provider_served(
+def test_find_reports_the_size_and_the_sha256_that_the_provider_served(
     archive: RunningArchive, history: Slice, found: list[dict[str, Any]]
 ) -> None:
     now = datetime.now(UTC)
@@ -67,7 +67,7 @@ def test_find_tells_the_size_and_the_sha256_that_the_provider_served(
     assert told == served
 
 
-def test_find_tells_of_what_was_deleted_at_the_provider(
+def test_find_reports_of_what_was_deleted_at_the_provider(
     archive: RunningArchive, history: Slice, found: list[dict[str, Any]]
 ) -> None:
     now = datetime.now(UTC)
@@ -88,7 +88,7 @@ def test_find_names_the_key_of_every_transcript_and_none_for_a_call_without_one(
     assert {each["status"] for each in transcripts} == {"archived", "none"}
 
 
-def test_show_tells_everything_of_one_call(
+def test_show_reports_everything_of_one_call(
     archive: RunningArchive, history: Slice, found: list[dict[str, Any]]
 ) -> None:
     del history

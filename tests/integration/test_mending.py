@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from infra.local.comparison import Comparison
+from infra.local.demo.comparison import Comparison
 from tests.integration.conftest import API_KEY, CUSTOMER, MALFORMED, WRONG_KEY
 from tests.integration.running_archive import RunningArchive, Slice, Troubled, eventually
 

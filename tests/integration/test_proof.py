@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from call_archive.calls import FileStatus, TranscriptStatus
-from infra.checking.invariants import violations
-from infra.checking.observation import Observation, Served
-from infra.local.simulator import TrueCall, TrueFile
+from call_archive.model.call import FileStatus, TranscriptStatus
+from infra.simulator import TrueCall, TrueFile
+from infra.verification.invariants import violations
+from infra.verification.observation import Observation, Served
 from tests.integration.conftest import MALFORMED, PARTS
 from tests.integration.running_archive import RunningArchive, Troubled, eventually
 from tests.observing import credentials, observed, part_at_rest, served, spoken
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(900)
 
 A_WHILE = timedelta(minutes=2)
 """Calls that began so long ago have come to rest as a rule; if not, the look waits for them."""
-MOST_VISITS = 20
+MAX_VISITS = 20
 """Of one call: as many as no fault here costs, and fewer than a visit at each tick and each message would make."""
 
 
@@ -55,7 +55,7 @@ def look_at(archive: RunningArchive, part: list[TrueCall], until: datetime) -> L
         secrets=secrets,
         folder=archive.folder,
         before=archive.found_before,
-        most_visits=MOST_VISITS,
+        most_visits=MAX_VISITS,
     )
     ours = [body for body in seen.dead_letters if body not in MALFORMED]
     everything = replace(seen, dead_letters=ours, texts=list(seen.texts))
@@ -106,7 +106,7 @@ def test_no_invariant_is_violated(look: Look, troubled: Troubled) -> None:
     assert transcripts[TranscriptStatus.NONE] >= 20
     assert len(look.at_rest.versions) >= 350
     assert len(look.at_rest.versions_before) >= 150
-    assert look.at_rest.losses_told == lost(look.part) | {of(troubled.hopeless)}
+    assert look.at_rest.losses_reported == lost(look.part) | {of(troubled.hopeless)}
     truth = truly_served(look.part, troubled.hopeless)
     assert [str(violation) for violation in violations(truth, look.at_rest)] == []
 

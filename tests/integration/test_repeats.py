@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from call_archive.calls import Call, TranscriptStatus
-from call_archive.messages import VisitMessage
+from call_archive.model.call import Call, TranscriptStatus
+from call_archive.model.message import VisitMessage
 from tests.integration.running_archive import RunningArchive, Slice
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.local.simulator import Fault
+from infra.simulator import Fault
 from tests.integration.conftest import HEALING, LISTING
 from tests.integration.running_archive import RunningArchive, Troubled
 
@@ -66,7 +66,7 @@ def test_a_file_that_is_no_recording_is_asked_for_five_times(
     assert sum(troubled.hopeless.file_name in path for path in paths) == TRIES
 
 
-def test_find_tells_that_and_why_a_file_failed(archive: RunningArchive, troubled: Troubled) -> None:
+def test_find_reports_that_and_why_a_file_failed(archive: RunningArchive, troubled: Troubled) -> None:
     troubled.outcome()
     found = {each["file_name"]: each for each in archive.find(troubled.part)}
     failed = found[troubled.hopeless.file_name]

@@ -2,11 +2,11 @@
 
 import hashlib
 
-from call_archive.calls import StoredObject
-from call_archive.downloads import Download
 from call_archive.errors import PermanentError, RetryableError
-from call_archive.keys import Origin
-from infra.checking.differences import StoredVersion
+from call_archive.model.call import StoredObject
+from call_archive.model.object_key import Origin
+from call_archive.provider.download import Download
+from infra.verification.differences import StoredVersion
 from tests.models.steps import Clock, Steps, step
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from call_archive.calls import Call, RecordingFile, StoredObject
-from call_archive.ledger import IndexedCall
-from call_archive.windows import OwedWindow, Window
+from call_archive.model.call import Call, RecordingFile, StoredObject
+from call_archive.model.window import PendingWindow, Window
+from call_archive.storage.ledger import IndexedCall
 from tests.models.steps import Clock, Steps, step
 
 NOW = timedelta(0)
@@ -46,12 +46,12 @@ class Ledger:
     def __init__(self, clock: Clock, steps: Steps, *, lag: Callable[[], timedelta] = lambda: NOW) -> None:
         self.steps = steps
         self.calls: dict[str, Call] = {}
-        self.windows: dict[Window, OwedWindow] = {}
+        self.windows: dict[Window, PendingWindow] = {}
         self.noted: list[Window] = []
         """Every window that was ever owed."""
         self.cursor: datetime | None = None
         self._indexed_calls: Index[str, Call] = Index(clock, lag)
-        self._indexed_windows: Index[Window, OwedWindow] = Index(clock, lag)
+        self._indexed_windows: Index[Window, PendingWindow] = Index(clock, lag)
         self._settled: dict[str, tuple[Call, bool]] = {}
 
     @step
@@ -74,19 +74,19 @@ class Ledger:
         return [self.write(call) for call in calls]
 
     @step
-    def lease_call(self, reference_id: str, *, seen: datetime, until: datetime) -> bool:
+    def lease_call(self, reference_id: str, *, expected: datetime, until: datetime) -> bool:
         call = self.calls.get(reference_id)
-        if call is None or self._is_settled(call) or call.next_visit_at != seen:
+        if call is None or self._is_settled(call) or call.next_visit_at != expected:
             return False
         self._keep(replace(call, next_visit_at=_to_seconds(until)))
         return True
 
     @step
-    def due_calls(self, now: datetime, most: int) -> list[tuple[str, datetime]]:
+    def due_calls(self, now: datetime, limit: int) -> list[tuple[str, datetime]]:
         due = [
             (call.reference_id, call.next_visit_at) for call in self._indexed() if call.next_visit_at <= now
         ]
-        return sorted(due, key=lambda pair: pair[1])[:most]
+        return sorted(due, key=lambda pair: pair[1])[:limit]
 
     @step
     def open_calls(self) -> Iterator[IndexedCall]:
@@ -102,20 +102,20 @@ class Ledger:
         )
 
     @step
-    def owe_windows(self, owed: Sequence[OwedWindow]) -> None:
-        kept = [_as_owed(each) for each in owed]
+    def put_windows(self, pending: Sequence[PendingWindow]) -> None:
+        kept = [_as_owed(each) for each in pending]
         for each in kept:
             self._keep_window(each)
         self.noted += [each.window for each in kept]
 
     @step
-    def note_window(self, owed: OwedWindow) -> None:
-        owed = _as_owed(owed)
-        if owed.window in self.windows:
-            self._keep_window(owed)
+    def update_window(self, pending: PendingWindow) -> None:
+        pending = _as_owed(pending)
+        if pending.window in self.windows:
+            self._keep_window(pending)
 
     @step
-    def read_window(self, window: Window) -> OwedWindow | None:
+    def read_window(self, window: Window) -> PendingWindow | None:
         return self.windows.get(window)
 
     @step
@@ -123,23 +123,27 @@ class Ledger:
         self._indexed_windows.changes(window, self.windows.pop(window, None))
 
     @step
-    def due_windows(self, now: datetime, most: int) -> list[OwedWindow]:
+    def due_windows(self, now: datetime, limit: int) -> list[PendingWindow]:
         """Chosen by the index, and then read by their keys."""
-        shown = [owed for _, owed in self._indexed_windows.shown(self.windows) if owed.next_visit_at <= now]
-        due = sorted(shown, key=lambda owed: owed.next_visit_at)[:most]
-        return [self.windows[owed.window] for owed in due if owed.window in self.windows]
+        shown = [
+            pending
+            for _, pending in self._indexed_windows.shown(self.windows)
+            if pending.next_visit_at <= now
+        ]
+        due = sorted(shown, key=lambda pending: pending.next_visit_at)[:limit]
+        return [self.windows[pending.window] for pending in due if pending.window in self.windows]
 
     @step
-    def open_windows(self) -> list[OwedWindow]:
+    def open_windows(self) -> list[PendingWindow]:
         shown = self._indexed_windows.shown(self.windows)
         return [self.windows[window] for window, _ in shown if window in self.windows]
 
     @step
-    def lease_window(self, window: Window, *, seen: datetime, until: datetime) -> bool:
-        owed = self.windows.get(window)
-        if owed is None or owed.next_visit_at != seen:
+    def lease_window(self, window: Window, *, expected: datetime, until: datetime) -> bool:
+        pending = self.windows.get(window)
+        if pending is None or pending.next_visit_at != expected:
             return False
-        self._keep_window(replace(owed, next_visit_at=_to_seconds(until)))
+        self._keep_window(replace(pending, next_visit_at=_to_seconds(until)))
         return True
 
     @step
@@ -158,9 +162,9 @@ class Ledger:
         self._indexed_calls.changes(call.reference_id, self.calls.get(call.reference_id))
         self.calls[call.reference_id] = call
 
-    def _keep_window(self, owed: OwedWindow) -> None:
-        self._indexed_windows.changes(owed.window, self.windows.get(owed.window))
-        self.windows[owed.window] = owed
+    def _keep_window(self, pending: PendingWindow) -> None:
+        self._indexed_windows.changes(pending.window, self.windows.get(pending.window))
+        self.windows[pending.window] = pending
 
     def _indexed(self) -> Iterator[Call]:
         for _, call in self._indexed_calls.shown(self.calls):
@@ -205,15 +209,15 @@ def _stored_as_kept(stored: StoredObject | None) -> StoredObject | None:
     return replace(stored, archived_at=_to_seconds(stored.archived_at)) if stored else None
 
 
-def _as_owed(owed: OwedWindow) -> OwedWindow:
-    window = owed.window
+def _as_owed(pending: PendingWindow) -> PendingWindow:
+    window = pending.window
     if window.start.microsecond or window.end.microsecond:
         window = replace(window, start=_to_seconds(window.start), end=_to_seconds(window.end))
     return replace(
-        owed,
+        pending,
         window=window,
-        due_at=_to_seconds(owed.due_at),
-        next_visit_at=_to_seconds(owed.next_visit_at),
+        due_at=_to_seconds(pending.due_at),
+        next_visit_at=_to_seconds(pending.next_visit_at),
     )
 
 

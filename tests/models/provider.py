@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from call_archive.calls import Row
-from call_archive.downloads import Download
 from call_archive.errors import (
+    InvalidBodyError,
     PermanentError,
     RetryableError,
     StaleTokenError,
-    UnfitBodyError,
     UnknownCallError,
 )
-from call_archive.rows import Page
-from call_archive.windows import Window
+from call_archive.model.call import Row
+from call_archive.model.window import Window
+from call_archive.provider.download import Download
+from call_archive.provider.parse import Page
 from tests.models.steps import Clock, Steps, step
 
 WAVE = b"RIFF\x24\x00\x00\x00WAVEfmt "
@@ -177,7 +177,7 @@ class Body:
 
     def __init__(self, came: bytes, size: int) -> None:
         if came[8:12] != b"WAVE":
-            raise UnfitBodyError("the recording's host served no WAVE file (its type: 'text/html')")
+            raise InvalidBodyError("the recording's host served no WAVE file (its type: 'text/html')")
         self.size = size
         self._came = came
 

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from call_archive.errors import ArchiveError, RetryableError
-from call_archive.messages import VisitMessage, WindowMessage
-from call_archive.queues import SEND_BATCH
+from call_archive.model.message import VisitMessage, WindowMessage
+from call_archive.storage.queues import SEND_BATCH
 from tests.models.steps import Clock, CrashError, Steps, step
 
-LONGEST_DELAY_SECONDS = 900
-MOST_RECEIVES = 5
+MAX_DELAY_SECONDS = 900
+MAX_RECEIVES = 5
 VISIBILITY = timedelta(minutes=18)
 
 
@@ -50,7 +50,7 @@ class Queue:
         self._numbers = count()
 
     def send(self, messages: Sequence[VisitMessage | WindowMessage], *, delay_seconds: int = 0) -> None:
-        assert 0 <= delay_seconds <= LONGEST_DELAY_SECONDS
+        assert 0 <= delay_seconds <= MAX_DELAY_SECONDS
         for start in range(0, len(messages), SEND_BATCH):
             self._send_batch(messages[start : start + SEND_BATCH], delay_seconds)
 
@@ -86,7 +86,7 @@ class Queue:
             del self._messages[message.number]
             if self._clock() - message.sent_at > self._retention:
                 continue
-            if message.receives >= MOST_RECEIVES:
+            if message.receives >= MAX_RECEIVES:
                 self.dead.append(message.body)
                 continue
             hidden = Message(

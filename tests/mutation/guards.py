@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "functions"
 PRELOADED = (
     *("aws_lambda_powertools.metrics", "aws_lambda_powertools.utilities.parameters", "boto3", "hypothesis"),
-    *("infra.local.certificate", "infra.local.simulator", "moto.dynamodb.models", "moto.s3.models"),
+    *("infra.local.embedded_aws.certificate", "infra.simulator", "moto.dynamodb.models", "moto.s3.models"),
     *("moto.secretsmanager.models", "moto.sqs.models", "requests"),
 )
 """Imported once, and not by each fork anew. None of them imports the functions."""

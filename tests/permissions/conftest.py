@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.cli.deployment import deployment_of
-from infra.local.demonstration import HeldClock
+from infra.local.demo.demonstration import HeldClock
 from infra.local.deploy import STACK, Plan, deploy
-from infra.local.ministack import start_ministack
-from infra.local.processes import stop
+from infra.local.embedded_aws.ministack import start_ministack
+from infra.local.embedded_aws.processes import stop
 from infra.local.progress import Progress
 from infra.local.provider import Provider
-from infra.local.simulator import Options, SimulatedTelesign
+from infra.simulator import Options, SimulatedTelesign
 from tests.permissions.enforced_stack import EnforcedStack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infra.local.simulator import TrueCall
+    from infra.simulator import TrueCall
 
 CALLS = 100
 TICKED = 15

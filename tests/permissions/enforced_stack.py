@@ -11,18 +11,18 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from call_archive.keys import Origin
-from call_archive.listing import owe
-from call_archive.messages import VisitMessage, WindowMessage
-from call_archive.windows import SECOND, OwedWindow, Window
+from call_archive.list_window import enqueue_windows
+from call_archive.model.message import VisitMessage, WindowMessage
+from call_archive.model.object_key import Origin
+from call_archive.model.window import SECOND, PendingWindow, Window
 from tests.permissions.policies import Allowed, Permission, Statement, allowed, as_ministack_asks, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from infra.cli.deployment import Deployment
-    from infra.local.demonstration import HeldClock
-    from infra.local.simulator import SimulatedTelesign, TrueFile
+    from infra.local.demo.demonstration import HeldClock
+    from infra.simulator import SimulatedTelesign, TrueFile
 
 LEASE_SECONDS = 20
 """The deployed 240 would let what is lost wait for minutes; nothing here takes longer than a few seconds."""
@@ -145,15 +145,15 @@ class EnforcedStack:
 
     def noted(self) -> TrueFile:
         """Of a fresh call that has been listed, and not visited."""
-        file, window = self.owed()
+        file, window = self.pending()
         assert not self.list_window(window).failed_messages
         return file
 
-    def owed(self) -> tuple[TrueFile, Window]:
+    def pending(self) -> tuple[TrueFile, Window]:
         """Of a fresh call, and its second, which is owed and due, with no message to bring it."""
         file, now = self.fresh.pop(), datetime.now(UTC)
         window = Window(start=file.created_at, end=file.created_at)
-        self.deployment.ledger.owe_windows([OwedWindow(window=window, due_at=now, next_visit_at=now)])
+        self.deployment.ledger.put_windows([PendingWindow(window=window, due_at=now, next_visit_at=now)])
         return file, window
 
     def due(self) -> TrueFile:
@@ -170,10 +170,10 @@ class EnforcedStack:
     def list_window(self, window: Window) -> Answer:
         return self._deliver("lister", WindowMessage(window=window).to_json())
 
-    def owe(self, windows: Sequence[Window]) -> None:
+    def enqueue_windows(self, windows: Sequence[Window]) -> None:
         """As a backfill would owe and queue them."""
         queue = self.deployment.queue(self.deployment.windows_queue_url)
-        owe(windows, ledger=self.deployment.ledger, queue=queue, now=datetime.now(UTC))
+        enqueue_windows(windows, ledger=self.deployment.ledger, queue=queue, now=datetime.now(UTC))
 
     def cursor(self) -> datetime:
         """The last second that a tick has moved over."""
@@ -181,7 +181,7 @@ class EnforcedStack:
 
     def is_owed(self, after: datetime, until: datetime) -> bool:
         """Whether windows of the ledger hold each second after one, until another."""
-        for window in sorted(owed.window for owed in self.deployment.ledger.open_windows()):
+        for window in sorted(pending.window for pending in self.deployment.ledger.open_windows()):
             if window.start <= after + SECOND:
                 after = max(after, window.end)
         return after >= until

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
-from infra.local.simulator import Fault
+from infra.simulator import Fault
 from tests.permissions.policies import Permission
 
 if TYPE_CHECKING:
@@ -87,13 +87,13 @@ def visit_too_soon(stack: EnforcedStack) -> Attempt:
 
 def listing(stack: EnforcedStack) -> Attempt:
     """A window with one new call in it."""
-    file, window = stack.owed()
+    file, window = stack.pending()
 
     def attempt() -> Outcome:
         failed = _failed_message(lambda: stack.list_window(window))
-        owed = stack.deployment.ledger.read_window(window)
-        told = {Loud.FAILED_MESSAGE: failed, Loud.OWED_WINDOW: (owed and owed.last_error) or ""}
-        return _outcome(told, still_owed=owed is not None)
+        pending = stack.deployment.ledger.read_window(window)
+        told = {Loud.FAILED_MESSAGE: failed, Loud.OWED_WINDOW: (pending and pending.last_error) or ""}
+        return _outcome(told, still_owed=pending is not None)
 
     return (file.reference_id,), attempt
 
@@ -105,7 +105,7 @@ def listing_anew(stack: EnforcedStack) -> Attempt:
 
 def tick(stack: EnforcedStack) -> Attempt:
     """Windows are cut and queued, the cursor moves, what is due is queued again: a window and a call."""
-    unlisted, window = stack.owed()
+    unlisted, window = stack.pending()
     unvisited = stack.due()
 
     def attempt() -> Outcome:
@@ -113,11 +113,11 @@ def tick(stack: EnforcedStack) -> Attempt:
         error = stack.tick().error
         # It may have moved over what the ledger owes alone.
         assert stack.is_owed(cursor, stack.cursor())
-        owed = stack.deployment.ledger.read_window(window)
+        pending = stack.deployment.ledger.read_window(window)
         call = stack.deployment.ledger.read(unvisited.reference_id)
-        assert owed is not None
+        assert pending is not None
         assert call is not None
-        still_due = [each for each in (owed.next_visit_at, call.next_visit_at) if each <= began]
+        still_due = [each for each in (pending.next_visit_at, call.next_visit_at) if each <= began]
         return _outcome({Loud.FAILED_INVOCATION: error}, still_owed=stack.cursor() < began or bool(still_due))
 
     return (unlisted.reference_id, unvisited.reference_id), attempt

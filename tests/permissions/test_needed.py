@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from tests.permissions.exercises import Attempt
 
 
-def test_every_permission_is_taken_away_once_or_told_why_not(stack: EnforcedStack) -> None:
+def test_every_permission_is_taken_away_once_or_reported_why_not(stack: EnforcedStack) -> None:
     assert {str(each) for each in stack.permissions()} == NEEDED.keys() | NOT_ASKED_HERE.keys()
     assert not NEEDED.keys() & NOT_ASKED_HERE.keys()
 
 
 @pytest.mark.parametrize(("missing", "need"), NEEDED.items(), ids=NEEDED.keys())
-def test_without_a_permission_the_work_stays_owed_and_it_is_told_why(
+def test_without_a_permission_the_work_stays_pending_and_it_is_reported_why(
     stack: EnforcedStack, missing: str, need: Need
 ) -> None:
     waiting, attempt = need.exercise(stack)
@@ -35,7 +35,7 @@ def test_without_a_permission_the_work_stays_owed_and_it_is_told_why(
 
 
 @pytest.mark.parametrize("exercise", [visit, visit_again, listing, tick])
-def test_with_every_permission_nothing_stays_owed(
+def test_with_every_permission_nothing_stays_pending(
     stack: EnforcedStack, exercise: Callable[[EnforcedStack], Attempt]
 ) -> None:
     """Else what is told above could have another cause."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from call_archive.windows import Window
+from call_archive.model.window import Window
 from tests.integration.running_archive import eventually
 from tests.permissions.needed import NOT_ASKED_HERE
 from tests.permissions.policies import Permission
@@ -32,13 +32,13 @@ def not_asked(stack: EnforcedStack, passing_time: None) -> Iterator[EnforcedStac
 
 def test_queues_are_read_and_logs_written_without_being_allowed(not_asked: EnforcedStack) -> None:
     stack, file = not_asked, not_asked.fresh.pop()
-    stack.owe([Window(start=file.created_at, end=file.created_at)])
+    stack.enqueue_windows([Window(start=file.created_at, end=file.created_at)])
     found = eventually(lambda: stack.logged("recording_archived", file.reference_id))
     assert found
     assert stack.logged("call_listed", file.reference_id)
 
 
-def test_a_failed_event_is_kept_without_being_allowed(not_asked: EnforcedStack) -> None:
+def test_a_failed_event_is_stored_without_being_allowed(not_asked: EnforcedStack) -> None:
     functions, name = not_asked.client("lambda"), not_asked.deployment.lister_function
     which = {"FunctionName": name, "Qualifier": "$LATEST"}
     kept_in = functions.get_function_event_invoke_config(**which)["DestinationConfig"]

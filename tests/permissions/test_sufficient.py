@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from call_archive.calls import FileStatus, TranscriptStatus
-from call_archive.keys import Origin
-from call_archive.windows import Window, cut
-from infra.local.archiving import watch_until_settled
-from infra.local.comparison import Comparison, compare
+from call_archive.model.call import FileStatus, TranscriptStatus
+from call_archive.model.object_key import Origin
+from call_archive.model.window import Window, cut
+from infra.local.demo.comparison import Comparison, compare
+from infra.local.demo.watch import watch_until_settled
 from infra.local.progress import Progress
 from tests.permissions.needed import NEEDED
 
 if TYPE_CHECKING:
-    from call_archive.calls import Call
-    from infra.local.simulator import TrueFile
+    from call_archive.model.call import Call
+    from infra.simulator import TrueFile
     from tests.permissions.enforced_stack import EnforcedStack
 
 REFUSALS = ("AccessDenied", "(403)", "cannot be read")
@@ -46,7 +46,7 @@ def archived(stack: EnforcedStack, passing_time: None) -> Archived:
     stored_before = stack.noted()
     version = stack.store(stored_before)
     begun_at = time.time_ns() // 1_000_000
-    stack.owe(history(stack))
+    stack.enqueue_windows(history(stack))
     stack.run_by_itself(running=True)
     truth = watch_until_settled(stack.deployment, stack.simulator, Progress())
     stack.run_by_itself(running=False)

@@ -17,7 +17,7 @@ LOOKING = tuple(
     for each in ("read", "read_many", "read_window", "due_calls", "due_windows", "open_calls", "listed_until")
 )
 NOTING = tuple(
-    f"ledger.{each}" for each in ("write", "owe_windows", "note_window", "finish_window", "move_cursor")
+    f"ledger.{each}" for each in ("write", "put_windows", "update_window", "finish_window", "move_cursor")
 )
 LEASING = ("ledger.lease_call", "ledger.lease_window")
 SENDING = ("fetch_queue.send", "windows_queue.send")

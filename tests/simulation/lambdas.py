@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from call_archive.telesign import Budget
-from call_archive.wiring import failures_told
+from call_archive.provider.client import Budget
+from call_archive.wiring import log_failures
 from tests.models.steps import CrashError
 from tests.simulation.line import Invocation
 from tests.simulation.scenario import START
@@ -43,7 +43,7 @@ class Function:
         if invocation.dead:
             world.events["crash"] += 1
         else:
-            world.losses_told.update(invocation.untold)
+            world.losses_reported.update(invocation.untold)
 
 
 class Poller:
@@ -84,7 +84,7 @@ class Poller:
         world = self._function.world
         self._schedule.own(invocation)
         try:
-            with failures_told(str(message.number), tell=world.tell):
+            with log_failures(str(message.number), emit=world.emit):
                 self._handle(message.body, invocation)
         except CrashError:
             pass

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from call_archive.errors import RetryableError
-from call_archive.telesign import Budget
+from call_archive.provider.client import Budget
 from tests.models.steps import CrashError, Steps
 from tests.simulation.faults import AFTER, BEFORE, MET, OUTAGES, Dice, Trouble
 from tests.simulation.schedule import Schedule
@@ -17,7 +17,7 @@ T = TypeVar("T")
 HTML = b"<html><body>This recording was moved.</body></html>"
 LATENCY = {"provider": 1.0, "downloads": 0.5, "archive": 4.0}
 """Seconds a step takes at most, by what is asked."""
-SHORTEST_LATENCY = 0.02
+MIN_LATENCY = 0.02
 SLOW = 200
 """A slow one takes up to so many times as long."""
 
@@ -123,7 +123,7 @@ class Line(Steps):
         asked = step.partition(".")[0]
         if asked == "provider":
             invocation.budget.wait()
-        seconds = LATENCY.get(asked, SHORTEST_LATENCY) * self.random.random()
+        seconds = LATENCY.get(asked, MIN_LATENCY) * self.random.random()
         if self._is_troubled and self._dice.comes("slow"):
             self._count("slow", step, ())
             seconds *= SLOW

@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from call_archive.calls import FileStatus, TranscriptStatus
-from call_archive.visits import Policy
-from infra.checking.observation import Served
+from call_archive.model.call import FileStatus, TranscriptStatus
+from call_archive.model.pending import Policy
+from infra.verification.observation import Served
 from tests.models.provider import WAVE, ScriptedFile
 
 SECOND = timedelta(seconds=1)
-LONGEST_CALL = timedelta(hours=4)
+MAX_CALL = timedelta(hours=4)
 A_RECHECK_COMES = timedelta(hours=26)
-MOST_SKEW = timedelta(minutes=5)
+MAX_SKEW = timedelta(minutes=5)
 ANY_END = frozenset(TranscriptStatus) - {TranscriptStatus.PENDING}
 ARCHIVED, NONE, LOST = (
     frozenset({TranscriptStatus.ARCHIVED}),
@@ -58,9 +58,7 @@ def a_life(
 def _a_file(
     random: Random, reference_id: str, number: int, begins_at: datetime, times: Times, text: str
 ) -> tuple[ScriptedFile, Served]:
-    available_at = begins_at + _up_to(
-        random, random.choice([10 * SECOND, timedelta(minutes=20), LONGEST_CALL])
-    )
+    available_at = begins_at + _up_to(random, random.choice([10 * SECOND, timedelta(minutes=20), MAX_CALL]))
     file = ScriptedFile(
         name=f"{reference_id}_{int(begins_at.timestamp())}.wav",
         begins_at=begins_at,
@@ -99,7 +97,7 @@ def _ends_by(file: ScriptedFile, times: Times) -> datetime:
     known_at = file.available_at
     if file.listed_at is not None and file.listed_at > file.begins_at + times.overlap:
         known_at = file.listed_at + A_RECHECK_COMES
-    return max(known_at, times.trouble_ends) + MOST_SKEW + times.longest_delay
+    return max(known_at, times.trouble_ends) + MAX_SKEW + times.longest_delay
 
 
 def _transcribed(

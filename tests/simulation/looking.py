@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from call_archive.calls import Call, FileStatus
-from call_archive.outcomes import MOST_UNFIT_BODIES
-from call_archive.windows import SECOND, Window
-from infra.checking.differences import StoredVersion
-from infra.checking.invariants import Violation, violations
-from infra.checking.observation import Observation, Served
+from call_archive.model.after_visit import MAX_INVALID_BODIES
+from call_archive.model.call import Call, FileStatus
+from call_archive.model.window import SECOND, Window
+from infra.verification.differences import StoredVersion
+from infra.verification.invariants import Violation, violations
+from infra.verification.observation import Observation, Served
 from tests.models.queue import Queue
 from tests.simulation.scenario import SECRETS
 from tests.simulation.world import World
@@ -103,7 +103,7 @@ class Watch:
             poison=world.scenario.poison,
             most_visits=world.scenario.most_visits,
             ended_at=self._ended_at,
-            losses_told=world.losses_told if at_rest else None,
+            losses_reported=world.losses_reported if at_rest else None,
             secrets=SECRETS,
             texts=list(_texts(world)) if at_rest else (),
         )
@@ -115,7 +115,7 @@ class Watch:
         """A file for which no recording came five times may be given up: that was the provider's answer."""
         return [
             replace(each, recording_ends=each.recording_ends | {FileStatus.FAILED})
-            if self._html_served(each) >= MOST_UNFIT_BODIES
+            if self._html_served(each) >= MAX_INVALID_BODIES
             else each
             for each in self.world.scenario.truth
         ]

@@ -9,16 +9,19 @@ from unittest.mock import patch
 
 from click import echo
 
-from call_archive import listing, outcomes, ticking, visiting
-from call_archive.calls import Call, StoredObject, TranscriptStatus
-from call_archive.downloads import Download
+from call_archive import list_window as listing
+from call_archive import tick as ticking
+from call_archive import visit_call as visiting
 from call_archive.errors import RetryableError
-from call_archive.keys import Origin
-from call_archive.messages import VisitMessage
-from call_archive.revisits import Revisit
-from call_archive.transcripts import Progress
-from call_archive.visits import Policy, Seen, next_visit
-from call_archive.windows import Window, cut
+from call_archive.model import after_visit as outcomes
+from call_archive.model.backoff import NextVisit
+from call_archive.model.call import Call, StoredObject, TranscriptStatus
+from call_archive.model.message import VisitMessage
+from call_archive.model.object_key import Origin
+from call_archive.model.pending import Policy, VisitResult, plan_next_visit
+from call_archive.model.transcript import Progress
+from call_archive.model.window import Window, cut
+from call_archive.provider.download import Download
 from tests.models.archive import Archive
 from tests.models.provider import Body, Provider
 from tests.simulation import world
@@ -50,13 +53,13 @@ def _not_swept() -> Planted:
 def _listed_unnoted() -> Iterator[None]:
     """A listed page is queued, and noted nowhere: what is lost then is lost."""
     with (
-        patch.object(listing, "_note_page", _queue_only),
+        patch.object(listing, "_record_page", _queue_only),
         patch.object(ticking, "_sweep_calls", lambda *_: None),
     ):
         yield
 
 
-def _queue_only(page: Any, _window: object, at: listing.Listing) -> None:
+def _queue_only(page: Any, _window: object, at: listing.ListDeps) -> None:
     if at.random() < 0.5:
         at.fetch_queue.send([VisitMessage(reference_id=row.reference_id) for row in page.rows])
 
@@ -131,11 +134,11 @@ def _ledger_first() -> Iterator[None]:
 
 
 def _cursor_first() -> Planted:
-    def cut_windows(at: ticking.Ticking, now: datetime, _seconds_left: object) -> None:
+    def cut_windows(at: ticking.TickDeps, now: datetime, _seconds_left: object) -> None:
         listed_until = at.ledger.listed_until()
         windows = cut(max(at.archive_from, (listed_until or at.archive_from) - at.overlap), now)
         at.ledger.move_cursor(windows[-1].end)
-        listing.owe(windows, ledger=at.ledger, queue=at.windows_queue, now=now, lease=at.lease)
+        listing.enqueue_windows(windows, ledger=at.ledger, queue=at.windows_queue, now=now, lease=at.lease)
 
     return patch.object(ticking, "_cut_windows", cut_windows)
 
@@ -153,7 +156,7 @@ def _no_transcript_deadline() -> Planted:
 def _poison_first() -> Planted:
     """One call that cannot be handled keeps its place at the head, and the sweep goes no further."""
 
-    def sweep(at: ticking.Ticking, now: datetime) -> None:
+    def sweep(at: ticking.TickDeps, now: datetime) -> None:
         for reference_id, _ in at.ledger.due_calls(now, 1):
             at.fetch_queue.send([VisitMessage(reference_id=reference_id)])
 
@@ -164,7 +167,7 @@ def _slow_visits() -> Planted:
     """Nothing is lost, and everything is late."""
     visit = visiting.visit
 
-    def wait(message: VisitMessage, at: visiting.Visiting, **options: Any) -> None:
+    def wait(message: VisitMessage, at: visiting.VisitDeps, **options: Any) -> None:
         call = at.ledger.read(message.reference_id)
         if call is None or at.now() > call.opened_at + timedelta(hours=20):
             visit(message, at, **options)
@@ -173,20 +176,20 @@ def _slow_visits() -> Planted:
 
 
 def _listed_by_rechecks_alone() -> Planted:
-    note = listing._note_page
+    note = listing._record_page
 
-    def note_again(page: Any, window: Window, at: listing.Listing) -> None:
-        if window.again:
+    def note_again(page: Any, window: Window, at: listing.ListDeps) -> None:
+        if window.recheck:
             note(page, window, at)
 
-    return patch.object(listing, "_note_page", note_again)
+    return patch.object(listing, "_record_page", note_again)
 
 
 def _finished_first() -> Planted:
     """A window is crossed off before its first page is read."""
     read = listing._list_pages
 
-    def finish(window: Window, at: listing.Listing, *rest: Any) -> int:
+    def finish(window: Window, at: listing.ListDeps, *rest: Any) -> int:
         at.ledger.finish_window(window)
         return read(window, at, *rest)
 
@@ -196,12 +199,12 @@ def _finished_first() -> Planted:
 def _same_hop() -> Planted:
     """Messages that do not count themselves: a loop that AWS would stop."""
 
-    def plan(*args: Any, **kwargs: Any) -> Revisit:
-        planned = next_visit(*args, **kwargs)
+    def plan(*args: Any, **kwargs: Any) -> NextVisit:
+        planned = plan_next_visit(*args, **kwargs)
         hop = kwargs["hop"] + 1
         return replace(planned, hop=hop, delay_seconds=min(planned.delay_seconds, 900))
 
-    return patch.object(visiting, "next_visit", plan)
+    return patch.object(visiting, "plan_next_visit", plan)
 
 
 def _link_in_reason() -> Planted:
@@ -231,7 +234,7 @@ def _uploads_left() -> Planted:
 
 
 def _outage_is_failure() -> Planted:
-    def impatient(call: Call, seen: Seen, policy: Policy) -> Call:
+    def impatient(call: Call, seen: VisitResult, policy: Policy) -> Call:
         hasty = replace(policy, retry_deadline=policy.transcript_grace / 4)
         return after_visit(call, seen, hasty)
 
@@ -250,7 +253,7 @@ def _untold() -> Planted:
 
 def _told_after() -> Planted:
     """Losses are told once the ledger has them: a crash in between keeps them untold."""
-    told, note = visiting._tell_losses, visiting._tell_changes
+    told, note = visiting._emit_losses, visiting._emit_changes
 
     @contextmanager
     def planted() -> Iterator[None]:

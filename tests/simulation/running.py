@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from infra.checking.invariants import Violation
+from infra.verification.invariants import Violation
 from tests.simulation.looking import Watch
 from tests.simulation.scenario import DAY, a_scenario
 from tests.simulation.world import World

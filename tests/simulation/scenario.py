@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from call_archive.visits import Policy
-from infra.checking.observation import Served
+from call_archive.model.pending import Policy
 from infra.config import LISTER_SHARE_EACH
+from infra.verification.observation import Served
 from tests.models.provider import ScriptedFile
 from tests.simulation.faults import KINDS, OUTAGES, Outage, Trouble
-from tests.simulation.lives import MOST_SKEW, Times, a_life
+from tests.simulation.lives import MAX_SKEW, Times, a_life
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = 86_400.0
@@ -18,7 +18,7 @@ SECRETS = ("CANARY-SIGNATURE-c3Fz", "CANARY-API-KEY-Zk9+/==", "CANARY-TRANSCRIPT
 HOURLY_SECONDS = 3600
 SLOWEST_TICK = 3600
 """Once all trouble is over: the slowest that can be set must do."""
-MOST_CALLS = 40
+MAX_CALLS = 40
 LASTING = ("provider", "api", "credentials", "recording host", "bucket")
 SELDOM_ASKED = frozenset(
     {
@@ -49,7 +49,7 @@ class Settings:
     def longest_delay(self) -> timedelta:
         """Until a file is archived that can be had: a look an hour, a tick to bring it, a queue that has room for
         so many calls a tick; once more, should the function be killed."""
-        ticks = 2 + MOST_CALLS / self.fetch_queue_target
+        ticks = 2 + MAX_CALLS / self.fetch_queue_target
         return timedelta(hours=2) + ticks * timedelta(seconds=SLOWEST_TICK) + 2 * self.policy.lease
 
     @property
@@ -89,7 +89,7 @@ def a_scenario(seed: int) -> Scenario:
     settings = _settings(random, days)
     trouble = _trouble(random, days, settings)
     rechecks = seed % 2 == 0
-    most_skew = int(MOST_SKEW.total_seconds())
+    most_skew = int(MAX_SKEW.total_seconds())
     times = Times(
         start=START,
         days=days,
@@ -102,7 +102,7 @@ def a_scenario(seed: int) -> Scenario:
     )
     calls: dict[str, list[ScriptedFile]] = {}
     truth: list[Served] = []
-    for number in range(random.choice([1, 2, 2, 3, 3, 5, 5, 8, 12, MOST_CALLS])):
+    for number in range(random.choice([1, 2, 2, 3, 3, 5, 5, 8, 12, MAX_CALLS])):
         reference_id = f"{random.getrandbits(64):016X}{number:04X}"
         calls[reference_id], told = a_life(random, reference_id, times, text=SECRETS[2])
         truth += told

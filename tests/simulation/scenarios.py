@@ -11,10 +11,10 @@ from typing import Any
 
 from click import echo
 
-from call_archive.calls import Call, TranscriptStatus
-from call_archive.visits import Policy
-from call_archive.windows import Window
-from infra.checking.observation import Served
+from call_archive.model.call import Call, TranscriptStatus
+from call_archive.model.pending import Policy
+from call_archive.model.window import Window
+from infra.verification.observation import Served
 from tests.models.provider import WAVE, Provider, ScriptedFile
 from tests.simulation.faults import Outage, Trouble
 from tests.simulation.looking import Watch

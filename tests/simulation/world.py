@@ -6,12 +6,12 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 
-from call_archive.calls import Row
-from call_archive.listing import Listing, list_window
-from call_archive.messages import VisitMessage, WindowMessage
-from call_archive.telemetry import AT_ONCE
-from call_archive.ticking import Ticking, recheck, tick
-from call_archive.visiting import Visiting, visit
+from call_archive.list_window import ListDeps, list_window
+from call_archive.model.call import Row
+from call_archive.model.message import VisitMessage, WindowMessage
+from call_archive.telemetry import FLUSHED_EVENTS
+from call_archive.tick import TickDeps, recheck, tick
+from call_archive.visit_call import VisitDeps, visit
 from infra.config import FETCHERS_SHARE, LISTER_SHARE_EACH
 from tests.models.archive import Archive
 from tests.models.ledger import Ledger
@@ -48,7 +48,7 @@ class World:
         self.events: Counter[str] = Counter()
         self.invocations = 0
         self.longest = 0.0
-        self.losses_told: set[tuple[str, str]] = set()
+        self.losses_reported: set[tuple[str, str]] = set()
         self.texts: set[tuple[str, str]] = set()
         self.gauges: dict[str, float] = {}
         self._trace = trace
@@ -62,7 +62,7 @@ class World:
     def run(self, until: float | None = None) -> None:
         self.schedule.run(self.scenario.ends if until is None else until)
 
-    def tell(self, event: str, **fields: object) -> None:
+    def emit(self, event: str, **fields: object) -> None:
         """As the functions' telemetry: logged at once, counted when the invocation ends or, some, at once."""
         self.events[event] += 1
         self.texts.add((event, str(tuple(fields.values()))))
@@ -70,8 +70,8 @@ class World:
         owner = self.schedule.owner
         if event in LOSSES and isinstance(owner, Invocation):
             loss = (str(fields["reference_id"]), str(fields["file_name"] or ""))
-            if event in AT_ONCE:
-                self.losses_told.add(loss)
+            if event in FLUSHED_EVENTS:
+                self.losses_reported.add(loss)
             else:
                 owner.untold.append(loss)
 
@@ -114,28 +114,28 @@ class World:
 
     def _wire(self) -> None:
         scenario, settings = self.scenario, self.scenario.settings
-        self.visiting = Visiting(
+        self.visiting = VisitDeps(
             ledger=self.ledger,
             provider=self.provider,
             downloads=self.provider,
-            archive=self.archive,
+            bucket=self.archive,
             queue=self.fetch_queue,
             policy=settings.policy,
             now=self.clock,
             random=self.random.random,
-            tell=self.tell,
+            emit=self.emit,
         )
-        self.listing = Listing(
+        self.listing = ListDeps(
             ledger=self.ledger,
             provider=self.provider,
             fetch_queue=self.fetch_queue,
             windows_queue=self.windows_queue,
             now=self.clock,
             random=self.random.random,
-            tell=self.tell,
+            emit=self.emit,
             lease=settings.policy.lease,
         )
-        self.ticking = Ticking(
+        self.ticking = TickDeps(
             ledger=self.ledger,
             fetch_queue=self.fetch_queue,
             windows_queue=self.windows_queue,
@@ -145,7 +145,7 @@ class World:
             fetch_queue_target=settings.fetch_queue_target,
             now=self.clock,
             gauge=self._gauge,
-            tell=self.tell,
+            emit=self.emit,
             lease=settings.policy.lease,
         )
 
@@ -157,8 +157,8 @@ class World:
         list_window(WindowMessage.from_json(body), self.listing, seconds_left=self._seconds_left(invocation))
 
     def _tick(self) -> None:
-        quiet = self.schedule.seconds > self.scenario.trouble.until + DAY / 4
-        every = SLOWEST_TICK if quiet else self.scenario.settings.tick_seconds
+        unchanged = self.schedule.seconds > self.scenario.trouble.until + DAY / 4
+        every = SLOWEST_TICK if unchanged else self.scenario.settings.tick_seconds
         self.schedule.begin(self.schedule.seconds + every, self._tick)
         self._invoke("tick", lambda left: tick(self.ticking, seconds_left=left), RETRIES_AFTER)
 
@@ -182,8 +182,8 @@ class World:
             self.note(f"  {name} failed, {type(error).__name__}")
             self.events[f"{name} failed"] += 1
             if retries:
-                again = partial(self._invoke, name, work, retries[1:])
-                self.schedule.begin(self.schedule.seconds + retries[0], again)
+                recheck = partial(self._invoke, name, work, retries[1:])
+                self.schedule.begin(self.schedule.seconds + retries[0], recheck)
         self.schedule.own(None)
         function.end(invocation)
 

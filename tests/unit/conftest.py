@@ -11,10 +11,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from call_archive.calls import Call, RecordingFile, StoredObject
-from call_archive.ledger import Ledger
-from call_archive.queues import Queue
-from infra.local.simulator import Options, SimulatedTelesign
+from call_archive.model.call import Call, RecordingFile, StoredObject
+from call_archive.storage.ledger import Ledger
+from call_archive.storage.queues import Queue
+from infra.simulator import Options, SimulatedTelesign
 from tests.raw_server import RawServer
 from tests.synthesis import properties_of, synthesized, table_of
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from call_archive.calls import (
-    MOST_FILES,
+from call_archive.model.call import (
+    MAX_FILES,
     Call,
     FileStatus,
     RecordingFile,
@@ -14,7 +14,7 @@ from call_archive.calls import (
     Transcript,
     TranscriptStatus,
 )
-from call_archive.windows import OwedWindow, Window
+from call_archive.model.window import PendingWindow, Window
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -83,13 +83,13 @@ def a_call(**files_by_stem: RecordingFile) -> Call:
 
 def a_full_call() -> Call:
     """A call of as many files as the ledger has room for, all archived: `0.wav`, `1.wav`, …"""
-    return a_call(**{str(number): an_archived_file(TranscriptStatus.NONE) for number in range(MOST_FILES)})
+    return a_call(**{str(number): an_archived_file(TranscriptStatus.NONE) for number in range(MAX_FILES)})
 
 
-def a_window(*, seconds: int = 3600, again: bool = False) -> Window:
+def a_window(*, seconds: int = 3600, recheck: bool = False) -> Window:
     """A window of so many seconds that ends now."""
-    return Window(start=at(seconds=1 - seconds), end=NOW, again=again)
+    return Window(start=at(seconds=1 - seconds), end=NOW, recheck=recheck)
 
 
-def an_owed_window(window: Window, **parts: Any) -> OwedWindow:
-    return replace(OwedWindow(window=window, due_at=NOW, next_visit_at=at(minutes=20)), **parts)
+def an_owed_window(window: Window, **parts: Any) -> PendingWindow:
+    return replace(PendingWindow(window=window, due_at=NOW, next_visit_at=at(minutes=20)), **parts)

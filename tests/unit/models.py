@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from call_archive.listing import Listing, list_window
-from call_archive.messages import VisitMessage, WindowMessage
-from call_archive.ticking import Ticking, recheck, tick
-from call_archive.visiting import Visiting, visit
-from call_archive.visits import Policy
+from call_archive.list_window import ListDeps, list_window
+from call_archive.model.message import VisitMessage, WindowMessage
+from call_archive.model.pending import Policy
+from call_archive.tick import TickDeps, recheck, tick
+from call_archive.visit_call import VisitDeps, visit
 from tests.models.archive import Archive
 from tests.models.ledger import Ledger
 from tests.models.provider import WAVE, Provider, ScriptedFile
@@ -43,28 +43,28 @@ class World:
         self.provider = Provider(calls, self.clock, self.steps, page_size=page_size)
         self.fetch_queue = Queue("fetch_queue", self.clock, self.steps, copies=lambda: copies)
         self.windows_queue = Queue("windows_queue", self.clock, self.steps, copies=lambda: copies)
-        self.visiting = Visiting(
+        self.visiting = VisitDeps(
             ledger=self.ledger,
             provider=self.provider,
             downloads=self.provider,
-            archive=self.archive,
+            bucket=self.archive,
             queue=self.fetch_queue,
             policy=policy,
             now=self.clock,
             random=lambda: 0.5,
-            tell=self._tell,
+            emit=self._tell,
         )
-        self.listing = Listing(
+        self.listing = ListDeps(
             ledger=self.ledger,
             provider=self.provider,
             fetch_queue=self.fetch_queue,
             windows_queue=self.windows_queue,
             now=self.clock,
             random=lambda: 0.5,
-            tell=self._tell,
+            emit=self._tell,
             lease=policy.lease,
         )
-        self.ticking = Ticking(
+        self.ticking = TickDeps(
             ledger=self.ledger,
             fetch_queue=self.fetch_queue,
             windows_queue=self.windows_queue,
@@ -74,7 +74,7 @@ class World:
             fetch_queue_target=fetch_queue_target,
             now=self.clock,
             gauge=self._gauge,
-            tell=self._tell,
+            emit=self._tell,
             lease=policy.lease,
         )
 

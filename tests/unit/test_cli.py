@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
-from call_archive.calls import FileStatus, RecordingFile, StoredObject, Transcript, TranscriptStatus
-from call_archive.messages import VisitMessage
-from call_archive.windows import OwedWindow, Window
+from call_archive.model.call import FileStatus, RecordingFile, StoredObject, Transcript, TranscriptStatus
+from call_archive.model.message import VisitMessage
+from call_archive.model.window import PendingWindow, Window
 from infra.cli import deployment as deployments
-from infra.cli import main, waiting
+from infra.cli import main
+from infra.cli import wait as waiting
 from infra.cli.advice import LAGGING_SECONDS, OLD_SECONDS, advice_on
 from infra.cli.deployment import Deployment, deployment_of
-from infra.cli.moments import in_words
+from infra.cli.time_range import in_words
 from infra.connection import Connection
 from infra.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from call_archive.ledger import Ledger
-    from call_archive.queues import Queue
+    from call_archive.storage.ledger import Ledger
+    from call_archive.storage.queues import Queue
     from tests.unit.conftest import MakeCall
 
     Bodies = Callable[[Queue], list[dict[str, Any]]]
@@ -118,7 +119,7 @@ def test_without_a_verb_the_help_is_shown(cli: Cli) -> None:
     assert not [verb for verb in main.VERBS if verb not in cli.out + cli.err]
 
 
-def test_the_version_is_told(cli: Cli) -> None:
+def test_the_version_is_reported(cli: Cli) -> None:
     assert cli("--version") == 0
     assert cli.out.startswith("call-archive 0.")
 
@@ -238,7 +239,7 @@ def test_a_range_that_cannot_be_meant_changes_nothing(
         (KeyboardInterrupt(), 130),
     ],
 )
-def test_what_an_operator_can_mend_is_one_sentence(
+def test_what_an_operator_can_fix_is_one_sentence(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
 ) -> None:
     def fails(**_named: object) -> Deployment:
@@ -275,7 +276,7 @@ def find(cli: Cli, start: str = "2026-03-01", end: str = "2026-03-01") -> Any:
     return cli.json("find", "--start", start, "--end", end)
 
 
-def test_find_tells_of_an_archived_file_all_that_a_program_needs(
+def test_find_reports_of_an_archived_file_all_that_a_program_needs(
     cli: Cli, deployed: Deployment, make_call: MakeCall, stored: StoredObject
 ) -> None:
     transcript = Transcript(
@@ -298,7 +299,7 @@ def test_find_tells_of_an_archived_file_all_that_a_program_needs(
     }
 
 
-def test_find_tells_nothing_of_a_transcript_before_its_file_was_seen_available(
+def test_find_reports_nothing_of_a_transcript_before_its_file_was_seen_available(
     cli: Cli, deployed: Deployment, make_call: MakeCall
 ) -> None:
     deployed.ledger.write(make_call(reason="not visited yet"))
@@ -309,7 +310,7 @@ def test_find_tells_nothing_of_a_transcript_before_its_file_was_seen_available(
 
 
 @pytest.mark.parametrize("status", list(TranscriptStatus))
-def test_find_tells_a_transcripts_status_and_its_key_once_there_is_one(
+def test_find_reports_a_transcripts_status_and_its_key_once_there_is_one(
     cli: Cli, deployed: Deployment, make_call: MakeCall, stored: StoredObject, status: TranscriptStatus
 ) -> None:
     key = stored if status is TranscriptStatus.ARCHIVED else None
@@ -319,7 +320,7 @@ def test_find_tells_a_transcripts_status_and_its_key_once_there_is_one(
     assert record["transcript"]["key"] == (stored.key if key else None)
 
 
-def test_find_tells_of_a_transcript_its_status_and_its_key_alone(
+def test_find_reports_of_a_transcript_its_status_and_its_key_alone(
     cli: Cli, deployed: Deployment, make_call: MakeCall, stored: StoredObject
 ) -> None:
     deployed.ledger.write(make_call(**archived(stored, Transcript(status=TranscriptStatus.NONE))))
@@ -328,7 +329,7 @@ def test_find_tells_of_a_transcript_its_status_and_its_key_alone(
 
 
 @pytest.mark.parametrize("status", [FileStatus.FAILED, FileStatus.DELETED_AT_SOURCE])
-def test_find_tells_what_was_not_archived_and_why(
+def test_find_reports_what_was_not_archived_and_why(
     cli: Cli, deployed: Deployment, make_call: MakeCall, status: FileStatus
 ) -> None:
     deployed.ledger.write(make_call(status=status, reason="the recording is empty (0 bytes)"))
@@ -336,7 +337,7 @@ def test_find_tells_what_was_not_archived_and_why(
     assert (record["status"], record["reason"]) == (status.value, "the recording is empty (0 bytes)")
 
 
-def test_find_tells_of_a_call_in_progress_without_a_file_name(
+def test_find_reports_of_a_call_in_progress_without_a_file_name(
     cli: Cli, deployed: Deployment, make_call: MakeCall
 ) -> None:
     unnamed = RecordingFile(recorded_at=NOON, first_seen_at=NOON, reason="in progress")
@@ -411,7 +412,7 @@ def test_find_says_on_standard_error_that_nothing_is_known(cli: Cli, deployed: D
 # --- show
 
 
-def test_show_tells_everything_of_a_call(
+def test_show_reports_everything_of_a_call(
     cli: Cli, deployed: Deployment, make_call: MakeCall, stored: StoredObject
 ) -> None:
     unnamed = RecordingFile(recorded_at=NOON, first_seen_at=NOON, reason="in progress")
@@ -462,12 +463,12 @@ def test_show_of_an_unknown_call_says_what_to_do(cli: Cli, deployed: Deployment)
 # --- status
 
 
-def test_status_of_a_new_archive_tells_that_the_tick_has_not_run(cli: Cli, deployed: Deployment) -> None:
+def test_status_of_a_new_archive_reports_that_the_tick_has_not_run(cli: Cli, deployed: Deployment) -> None:
     del deployed
-    standing = cli.json("status")
-    assert standing["cursor"] is None
-    assert standing["calls"] == {"open": 0, "oldest_open_seconds": 0, "failed": 0}
-    assert ["tick has not run" in line for line in standing["advice"]] == [True]
+    summary = cli.json("status")
+    assert summary["cursor"] is None
+    assert summary["calls"] == {"open": 0, "oldest_open_seconds": 0, "failed": 0}
+    assert ["tick has not run" in line for line in summary["advice"]] == [True]
     assert cli("status") == 0
     assert "nothing yet" in cli.out
 
@@ -479,7 +480,7 @@ def test_status_of_an_archive_that_keeps_up_needs_nobody(cli: Cli, deployed: Dep
     assert "All is well" in cli.out
 
 
-def test_status_tells_what_is_open_what_failed_and_what_to_do(
+def test_status_reports_what_is_open_what_failed_and_what_to_do(
     cli: Cli, deployed: Deployment, make_call: MakeCall
 ) -> None:
     deployed.ledger.move_cursor(datetime.now(UTC))
@@ -487,35 +488,35 @@ def test_status_tells_what_is_open_what_failed_and_what_to_do(
     deployed.ledger.write(make_call("NEW", opened_at=datetime.now(UTC)))
     deployed.ledger.write(make_call("BAD", status=FileStatus.FAILED, reason="it is empty"))
     deployed.queue(deployed.fetch_dlq_url).send([VisitMessage(reference_id="OLD")])
-    standing = cli.json("status")
-    assert (standing["calls"]["open"], standing["calls"]["failed"]) == (2, 1)
-    assert standing["calls"]["oldest_open_seconds"] >= 2 * 86_400
-    assert [call["reference_id"] for call in standing["oldest_open"]] == ["OLD", "NEW"]
-    assert [(call["reference_id"], call["reason"]) for call in standing["failed"]] == [("BAD", "it is empty")]
-    assert standing["queues"] == {
+    summary = cli.json("status")
+    assert (summary["calls"]["open"], summary["calls"]["failed"]) == (2, 1)
+    assert summary["calls"]["oldest_open_seconds"] >= 2 * 86_400
+    assert [call["reference_id"] for call in summary["oldest_open"]] == ["OLD", "NEW"]
+    assert [(call["reference_id"], call["reason"]) for call in summary["failed"]] == [("BAD", "it is empty")]
+    assert summary["queues"] == {
         "fetch": 0,
         "fetch_dlq": 1,
         "windows": 0,
         "windows_dlq": 0,
         "schedule_dlq": 0,
     }
-    assert len(standing["advice"]) == 3
+    assert len(summary["advice"]) == 3
     assert cli("status") == 0
     assert [part for part in ("OLD  a 503", "BAD  it is empty", "fetch_dlq 1") if part not in cli.out] == []
 
 
 def test_status_lists_some_and_counts_all(cli: Cli, deployed: Deployment, make_call: MakeCall) -> None:
     deployed.ledger.write_many([make_call(f"C{number}") for number in range(30)])
-    standing = cli.json("status")
-    assert (standing["calls"]["open"], len(standing["oldest_open"])) == (30, 20)
+    summary = cli.json("status")
+    assert (summary["calls"]["open"], len(summary["oldest_open"])) == (30, 20)
 
 
-def test_status_tells_why_listing_fails(cli: Cli, deployed: Deployment) -> None:
+def test_status_reports_why_listing_fails(cli: Cli, deployed: Deployment) -> None:
     deployed.ledger.move_cursor(NOON)
-    deployed.ledger.owe_windows([refused_window()])
-    standing = cli.json("status")
-    assert standing["windows"] == {"open": 1, "last_error": "the provider refuses our credentials (401)"}
-    assert [line for line in standing["advice"] if "refuses our credentials (401)" in line]
+    deployed.ledger.put_windows([refused_window()])
+    summary = cli.json("status")
+    assert summary["windows"] == {"open": 1, "last_error": "the provider refuses our credentials (401)"}
+    assert [line for line in summary["advice"] if "refuses our credentials (401)" in line]
 
 
 STANDING: dict[str, Any] = {
@@ -560,17 +561,17 @@ def test_each_thing_that_wants_attention_has_its_advice(changes: dict[str, Any],
         (86_401, "1 d 1 s"),
     ],
 )
-def test_a_duration_is_told_in_its_two_largest_units(seconds: float, words: str) -> None:
+def test_a_duration_is_reported_in_its_two_largest_units(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
 
 
 # --- backfill
 
 
-def refused_window(attempts: int = 3) -> OwedWindow:
+def refused_window(attempts: int = 3) -> PendingWindow:
     start = datetime(2026, 3, 1, tzinfo=UTC)
-    return OwedWindow(
-        window=Window(start=start, end=start + timedelta(hours=1) - SECOND, again=True),
+    return PendingWindow(
+        window=Window(start=start, end=start + timedelta(hours=1) - SECOND, recheck=True),
         due_at=NOON,
         next_visit_at=NOON,
         attempts=attempts,
@@ -596,8 +597,8 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
 
 
 def list_all(ledger: Ledger) -> None:
-    for owed in ledger.open_windows():
-        ledger.finish_window(owed.window)
+    for pending in ledger.open_windows():
+        ledger.finish_window(pending.window)
 
 
 def test_backfill_notes_windows_and_queues_them(cli: Cli, deployed: Deployment, bodies: Bodies) -> None:
@@ -606,12 +607,12 @@ def test_backfill_notes_windows_and_queues_them(cli: Cli, deployed: Deployment, 
         "end": "2026-03-02T23:59:59Z",
         "windows": 48,
     }
-    windows = sorted(owed.window for owed in deployed.ledger.open_windows())
+    windows = sorted(pending.window for pending in deployed.ledger.open_windows())
     assert (windows[0].start, windows[-1].end) == (
         datetime(2026, 3, 1, tzinfo=UTC),
         datetime(2026, 3, 2, 23, 59, 59, tzinfo=UTC),
     )
-    assert {window.again for window in windows} == {True}
+    assert {window.recheck for window in windows} == {True}
     assert len(windows) == len(bodies(deployed.queue(deployed.windows_queue_url))) == 48
     assert deployed.ledger.listed_until() is None
 
@@ -691,7 +692,7 @@ def test_backfill_says_what_is_still_open_when_the_time_was_not_enough(
     ledger = deployed.ledger
     ledger.write(make_call(reason="in progress"))
     ledger.write(make_call("BAD", status=FileStatus.FAILED, reason="it is empty"))
-    meanwhile.append(lambda: ledger.finish_window(min(owed.window for owed in ledger.open_windows())))
+    meanwhile.append(lambda: ledger.finish_window(min(pending.window for pending in ledger.open_windows())))
     outcome = cli.json(
         "backfill", "2026-03-01T00:00:00", "2026-03-01T12:30:00", "--wait", "--timeout", "5", code=3
     )
@@ -707,7 +708,7 @@ def test_backfill_says_what_is_still_open_when_the_time_was_not_enough(
 def test_backfill_of_a_range_that_the_provider_refuses_to_list_fails_and_says_why(
     cli: Cli, deployed: Deployment, meanwhile: list[Callable[[], object]]
 ) -> None:
-    meanwhile.append(lambda: deployed.ledger.note_window(refused_window()))
+    meanwhile.append(lambda: deployed.ledger.update_window(refused_window()))
     outcome = cli.json("backfill", "2026-03-01T00:00:00", "2026-03-01T00:59:59", "--wait", code=1)
     assert not outcome["settled"]
     assert outcome["failed"] == [
@@ -722,7 +723,7 @@ def test_backfill_gives_a_window_that_was_refused_once_more_tries(
     cli: Cli, deployed: Deployment, meanwhile: list[Callable[[], object]]
 ) -> None:
     ledger = deployed.ledger
-    meanwhile += [lambda: ledger.note_window(refused_window(attempts=1)), lambda: list_all(ledger)]
+    meanwhile += [lambda: ledger.update_window(refused_window(attempts=1)), lambda: list_all(ledger)]
     assert cli.json("backfill", "2026-03-01T00:00:00", "2026-03-01T00:59:59", "--wait")["settled"]
 
 
@@ -732,12 +733,12 @@ def test_backfill_does_not_wait_for_other_ranges(
     ledger = deployed.ledger
     ledger.write(make_call("OTHER", recorded_at=NOON - timedelta(days=9)))
     elsewhere = Window(start=NOON - timedelta(days=9), end=NOON - timedelta(days=9))
-    other = OwedWindow(window=elsewhere, due_at=NOON, next_visit_at=NOON)
-    ledger.owe_windows([other])
+    other = PendingWindow(window=elsewhere, due_at=NOON, next_visit_at=NOON)
+    ledger.put_windows([other])
 
     def list_ours() -> None:
         list_all(ledger)
-        ledger.owe_windows([other])
+        ledger.put_windows([other])
 
     meanwhile.append(list_ours)
     assert cli.json("backfill", "2026-03-01", "2026-03-01", "--wait")["settled"]

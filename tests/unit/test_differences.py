@@ -7,16 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from call_archive.calls import Call, FileStatus, RecordingFile, StoredObject, Transcript, TranscriptStatus
-from call_archive.keys import LONGEST_SEGMENT, Origin, segment
-from infra.checking.differences import Finding, Mark, StoredVersion, compare, expected_objects, judge
-from infra.checking.places import place_of
+from call_archive.model.call import (
+    Call,
+    FileStatus,
+    RecordingFile,
+    StoredObject,
+    Transcript,
+    TranscriptStatus,
+)
+from call_archive.model.object_key import MAX_SEGMENT, Origin, segment
+from infra.verification.differences import Finding, Mark, StoredVersion, compare, expected_objects, judge
+from infra.verification.parsed_key import parse_key
 from tests.unit.factories import NOW, a_call, a_file, a_stored_object
 
 ORIGIN = Origin(reference_id="call-1", file_name="a.wav", recorded_at=NOW)
 RECORDING, TRANSCRIPT = ORIGIN.recording_key, ORIGIN.transcript_key
 HOSTILE = "aZ09-_.~/%?#& \n\0\x7fü€\u202e😀"
-NAMES = st.text(HOSTILE, min_size=1, max_size=3 * LONGEST_SEGMENT)
+NAMES = st.text(HOSTILE, min_size=1, max_size=3 * MAX_SEGMENT)
 ORIGINS = st.builds(
     Origin, reference_id=NAMES, file_name=NAMES, recorded_at=st.datetimes(NOW.replace(tzinfo=None))
 )
@@ -197,7 +204,7 @@ def test_what_a_visit_has_stored_and_not_noted_yet_is_in_work(key: str, call: Ca
         ),
     ],
 )
-def test_what_no_visit_owes_is_extra(key: str, call: Call | None, reason: str) -> None:
+def test_what_no_visit_holds_is_extra(key: str, call: Call | None, reason: str) -> None:
     assert said(judge(key, call, [a_version(key)])) == ("+", reason)
 
 
@@ -226,12 +233,12 @@ def test_all_but_what_is_equal_or_in_work_is_a_difference() -> None:
 @given(ORIGINS)
 def test_a_key_leads_back_to_its_call_unless_its_id_was_cut(origin: Origin) -> None:
     for key in (origin.recording_key, origin.transcript_key):
-        place = place_of(key)
-        assert place is not None
-        assert place.file == segment(origin.file_name)
-        assert place.reference == segment(origin.reference_id)
-        cut = "~" in place.reference
-        assert place.reference_id == (None if cut else origin.reference_id)
+        parsed = parse_key(key)
+        assert parsed is not None
+        assert parsed.file == segment(origin.file_name)
+        assert parsed.reference == segment(origin.reference_id)
+        cut = "~" in parsed.reference
+        assert parsed.reference_id == (None if cut else origin.reference_id)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +263,7 @@ def test_a_key_leads_back_to_its_call_unless_its_id_was_cut(origin: Origin) -> N
     ],
 )
 def test_a_key_that_no_call_could_have_leads_nowhere(key: str) -> None:
-    assert place_of(key) is None
+    assert parse_key(key) is None
 
 
 @given(NAMES | st.builds("recordings/2026/03/01/{}/{}".format, NAMES, NAMES))

@@ -13,12 +13,12 @@ from typing import Any
 import click
 import pytest
 
-from call_archive.telemetry import COUNTED
+from call_archive.telemetry import METRICS_BY_EVENT
 from infra.cli.main import VERBS, cli
 from infra.config import Config
-from infra.local.comparison import Comparison
-from infra.local.demonstration import Result
-from infra.local.summary import print_summary
+from infra.local.demo.comparison import Comparison
+from infra.local.demo.demonstration import Result
+from infra.local.demo.summary import print_summary
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -67,13 +67,13 @@ def test_the_readme_names_every_setting() -> None:
     assert list(settings()) == [field.name for field in fields(Config)]
 
 
-def test_the_readme_tells_each_settings_default() -> None:
+def test_the_readme_reports_each_settings_default() -> None:
     written = settings()
 
     assert Config.from_context(written) == Config.from_context({"archive_from": written["archive_from"]})
 
 
-def test_the_readme_tells_the_start_that_is_shipped() -> None:
+def test_the_readme_reports_the_start_that_is_shipped() -> None:
     shipped = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
 
     assert settings()["archive_from"] == shipped["archive_from"]
@@ -93,7 +93,7 @@ def promises() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("promise", promises())
-def test_a_promise_tells_what_it_rests_on_what_proves_it_and_what_it_does_not_cover(promise: str) -> None:
+def test_a_promise_reports_what_it_rests_on_what_proves_it_and_what_it_does_not_cover(promise: str) -> None:
     titles = re.findall(r"^- \*\*(.+):\*\*", promises()[promise], re.MULTILINE)
     assert titles == ["Rests on", "Proven by", "Does not cover"]
 
@@ -138,7 +138,7 @@ def test_the_readme_shows_every_verb() -> None:
     assert set(VERBS) <= {word for words in commands("call-archive") for word in words[:1]}
 
 
-def test_the_readme_tells_what_every_verb_does() -> None:
+def test_the_readme_reports_what_every_verb_does() -> None:
     told = " ".join(cells[0] for cells in rows(section(README, "Operate")))
 
     assert all(f"call-archive {verb}" in told for verb in VERBS)
@@ -162,7 +162,7 @@ def test_every_task_is_in_the_readme_and_no_other() -> None:
     assert {words[0] for words in commands("poe")} == set(PYPROJECT["tool"]["poe"]["tasks"])
 
 
-def test_the_readme_tells_why_each_dependency_is_there() -> None:
+def test_the_readme_reports_why_each_dependency_is_there() -> None:
     listed = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]]
     told = {name for packages, _ in rows(section(README, "Dependencies")) for name in named(packages)}
 
@@ -192,22 +192,22 @@ def labels(text: str) -> list[str]:
     return re.findall(r"^│ (\S[^│]*?) +│", text, re.MULTILINE)
 
 
-def test_the_operators_guide_tells_of_every_event() -> None:
+def test_the_operators_guide_reports_of_every_event() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions").rglob("*.py"))
     told = {name.strip("`") for name, *_ in rows(section(OPERATIONS, "Log events"))}
 
-    assert told == set(re.findall(r'\btell\(\s*"(\w+)"', source))
+    assert told == set(re.findall(r'\bemit\(\s*"(\w+)"', source))
 
 
-def test_the_operators_guide_tells_of_every_metric() -> None:
+def test_the_operators_guide_reports_of_every_metric() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions").rglob("*.py"))
     told = {name.strip("`") for name, *_ in rows(section(OPERATIONS, "Metrics"))}
 
-    assert told == {*COUNTED.values(), *re.findall(r'\bgauge\(\s*"(\w+)"', source)}
+    assert told == {*METRICS_BY_EVENT.values(), *re.findall(r'\bgauge\(\s*"(\w+)"', source)}
 
 
-def test_the_operators_guide_tells_of_every_alarm() -> None:
-    source = (ROOT / "infra" / "monitoring.py").read_text(encoding="utf-8")
+def test_the_operators_guide_reports_of_every_alarm() -> None:
+    source = (ROOT / "infra" / "constructs" / "monitoring.py").read_text(encoding="utf-8")
     stack = (ROOT / "infra" / "stack.py").read_text(encoding="utf-8")
     told = {name for cells in rows(section(OPERATIONS, "Alarms, and what to do")) for name in named(cells[0])}
     functions = re.findall(r'watch\.function\("(\w+)"', stack)

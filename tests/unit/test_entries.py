@@ -22,19 +22,20 @@ from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.core.botocore_stubber import MockRawResponse
 
-from call_archive import downloads, fetcher, lister, telemetry, wiring
-from call_archive.calls import FileStatus, RecordingFile
+from call_archive import fetcher, lister, telemetry, wiring
 from call_archive.errors import ConfigError, RetryableError
-from call_archive.windows import OwedWindow, Window
-from infra.local.simulator import Fault
+from call_archive.model.call import FileStatus, RecordingFile
+from call_archive.model.window import PendingWindow, Window
+from call_archive.provider import download as downloads
+from infra.simulator import Fault
 from tests.debugging import logged_at_debug
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from call_archive.ledger import Ledger
-    from call_archive.queues import Queue
-    from infra.local.simulator import SimulatedTelesign
+    from call_archive.storage.ledger import Ledger
+    from call_archive.storage.queues import Queue
+    from infra.simulator import SimulatedTelesign
     from tests.unit.conftest import MakeCall, StartTelesign
 
 CONTEXT = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 600_000)
@@ -47,10 +48,10 @@ CACHED: Any = (
     wiring._sqs,
     telemetry.logger,
     telemetry.metrics,
-    telemetry.quiet_libraries,
-    lister.listing,
-    lister.ticking,
-    fetcher.visiting,
+    telemetry.limit_library_logs,
+    lister.list_deps,
+    lister.tick_deps,
+    fetcher.visit_deps,
     fetcher.workers,
 )
 
@@ -237,7 +238,7 @@ def test_a_batch_of_nothing_but_malformed_visits_fails_whole_and_raises_nothing(
     assert len(world.told("message_failed")) == 2
 
 
-def test_a_provider_in_trouble_fails_no_message(world: World, make_call: MakeCall) -> None:
+def test_a_provider_in_error_fails_no_message(world: World, make_call: MakeCall) -> None:
     reference_id = a_plain_call(world, make_call)
     world.provider.faults.add(Fault(where="call", kind="503"))
     assert failed(fetcher.handler(records(visit_of(reference_id)), CONTEXT)) == []
@@ -251,14 +252,14 @@ def test_a_provider_in_trouble_fails_no_message(world: World, make_call: MakeCal
     assert list(answer["Attributes"].values()) == ["1"]
 
 
-def test_trouble_of_aws_fails_the_message_and_is_told_by_its_kind(world: World) -> None:
+def test_error_of_aws_fails_the_message_and_is_reported_by_its_kind(world: World) -> None:
     world.ledger.client.delete_table(TableName="ledger")
     assert failed(fetcher.handler(records(visit_of("CALL")), CONTEXT)) == ["m0"]
     (told,) = world.told("message_failed")
     assert told["reason"] == "AWS refused GetItem (ResourceNotFoundException)"
 
 
-def test_what_nobody_expected_fails_the_message_and_is_told_by_its_place(
+def test_what_nobody_expected_fails_the_message_and_is_reported_by_its_place(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_message: object, **_options: object) -> None:
@@ -270,10 +271,10 @@ def test_what_nobody_expected_fails_the_message_and_is_told_by_its_place(
     assert re.fullmatch(r"unexpected, at broken:\d+", told["reason"])
 
 
-def test_an_upload_is_sent_once_and_tells_why_s3_refused_it(world: World, make_call: MakeCall) -> None:
+def test_an_upload_is_sent_once_and_reports_why_s3_refused_it(world: World, make_call: MakeCall) -> None:
     """Its body is a stream that was read: the next visit sends it again, S3's client must not."""
     reference_id = a_plain_call(world, make_call)
-    archive: Any = fetcher.visiting().archive
+    archive: Any = fetcher.visit_deps().bucket
     sent = []
 
     def unavailable(request: Any, **_options: object) -> AWSResponse:
@@ -288,7 +289,7 @@ def test_an_upload_is_sent_once_and_tells_why_s3_refused_it(world: World, make_c
     assert call.last_error == "S3 did not take or show the object (503)"
 
 
-def test_an_aws_that_cannot_be_reached_is_told_by_its_kind(
+def test_an_aws_that_cannot_be_reached_is_reported_by_its_kind(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_arguments: object) -> None:
@@ -340,8 +341,8 @@ def test_an_event_that_is_none_of_ours_is_an_error(world: World, event: dict[str
 def test_a_malformed_window_fails_alone(world: World, body: str) -> None:
     now = world.provider.options.now()
     start = now.replace(hour=0)
-    owed = OwedWindow(window=Window(start=start, end=now), due_at=start, next_visit_at=now)
-    world.ledger.owe_windows([owed])
+    pending = PendingWindow(window=Window(start=start, end=now), due_at=start, next_visit_at=now)
+    world.ledger.put_windows([pending])
     good = json.dumps({"start": "2026-03-01T00:00:00", "end": "2026-03-01T12:00:00", "hop": 0})
     assert failed(lister.handler(records(body, good), CONTEXT)) == ["m0"]
     assert world.ledger.open_windows() == []
@@ -357,7 +358,7 @@ def test_a_tick_cuts_windows_and_queues_them(world: World) -> None:
 def test_a_recheck_lists_the_last_days_again(world: World) -> None:
     assert lister.handler({"kind": "recheck"}, CONTEXT) == {}
     windows = world.ledger.open_windows()
-    assert {owed.window.again for owed in windows} == {True}
+    assert {pending.window.recheck for pending in windows} == {True}
     assert (len(windows), world.windows_queue.length()) == (49, 49)
 
 
@@ -370,7 +371,7 @@ def test_no_line_of_the_log_holds_a_credential_or_a_link_even_at_debug(
     reference_id = a_plain_call(world, make_call)
     with logged_at_debug(world.log):
         fetcher.handler(records(visit_of(reference_id), "no json", visit_of("NOBODY")), CONTEXT)
-    fetcher.visiting.cache_clear()
+    fetcher.visit_deps.cache_clear()
     secrets = boto3.client("secretsmanager")
     secrets.put_secret_value(
         SecretId="secret", SecretString='{"customer_id": "wr0ng", "api_key": "wr0ng-k3y"}'
@@ -405,7 +406,7 @@ def test_a_line_of_the_log_is_the_event_and_its_fields(
     del uncached
     # A logger keeps the stream that it was made with: one of this name may be an earlier test's.
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", str(uuid.uuid4()))
-    telemetry.tell("call_listed", reference_id="CALL")
+    telemetry.emit("call_listed", reference_id="CALL")
     line = json.loads(capsys.readouterr().out)
     assert (line["message"], line["reference_id"], line.get("location")) == ("call_listed", "CALL", None)
 
@@ -546,5 +547,5 @@ if boto3.DEFAULT_SESSION is not None:
 
 @pytest.mark.usefixtures("world")
 def test_a_loss_is_counted_before_the_function_ends(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.tell("recording_failed", reference_id="CALL", file_name="a.wav", reason="why")
+    telemetry.emit("recording_failed", reference_id="CALL", file_name="a.wav", reason="why")
     assert metrics(capsys.readouterr().out) == {"FailedFiles": [1.0]}

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from call_archive.calls import Call, FileStatus, RecordingFile, TranscriptStatus
-from call_archive.keys import Origin
-from call_archive.messages import VisitMessage, WindowMessage
-from call_archive.transcripts import transcript_document
-from call_archive.windows import SECOND, Window, cut
-from infra.checking.differences import StoredVersion
-from infra.checking.invariants import INVARIANTS, violations
-from infra.checking.observation import Observation, Served
+from call_archive.model.call import Call, FileStatus, RecordingFile, TranscriptStatus
+from call_archive.model.message import VisitMessage, WindowMessage
+from call_archive.model.object_key import Origin
+from call_archive.model.transcript import transcript_document
+from call_archive.model.window import SECOND, Window, cut
+from infra.verification.differences import StoredVersion
+from infra.verification.invariants import INVARIANTS, violations
+from infra.verification.observation import Observation, Served
 from tests.unit.factories import (
     NOW,
     a_call,
@@ -84,7 +84,7 @@ def sound(**parts: Any) -> Observation:
         messages=[VisitMessage(reference_id="call-1").to_json()],
         most_visits=5,
         ended_at={("call-1", "a.wav"): NOW},
-        losses_told=[],
+        losses_reported=[],
         secrets=["CANARY"],
         texts=[("log", "recording_archived")],
     )
@@ -106,7 +106,7 @@ def test_a_sound_archive_breaks_nothing() -> None:
 
 BROKEN: list[tuple[str, str, Observation]] = [
     ("I1", "the ledger does not know it", sound(calls={})),
-    ("I1", "a.wav failed without", of(a_file(status=FAILED), losses_told=[("call-1", "a.wav")])),
+    ("I1", "a.wav failed without", of(a_file(status=FAILED), losses_reported=[("call-1", "a.wav")])),
     ("I1", "dead, and not", sound(dead_letters=[VisitMessage(reference_id="call-2").to_json()])),
     ("I1", "open without a next visit", sound(calls={"call-1": an_open_call(next_visit_at=at(days=-9))})),
     (
@@ -140,7 +140,7 @@ BROKEN: list[tuple[str, str, Observation]] = [
     (
         "I7",
         "without a reason",
-        of(archived(transcript=a_transcript(LOST)), losses_told=[("call-1", "a.wav")]),
+        of(archived(transcript=a_transcript(LOST)), losses_reported=[("call-1", "a.wav")]),
     ),
     ("I8", "still open", sound(calls={"call-1": an_open_call()}, poison=["call-2"])),
     ("I9", "a chain of 11", sound(messages=[VisitMessage(reference_id="call-1", hop=11).to_json()])),
@@ -153,7 +153,11 @@ BROKEN: list[tuple[str, str, Observation]] = [
     ("I8", "0:00:01 late", sound(ended_at={("call-1", "a.wav"): at(seconds=1)}, poison=["call-2"])),
     ("I12", "still to be listed", sound(windows=[an_owed_window(a_window())])),
     ("I12", "not known", sound(calls={"call-1": a_call()})),
-    ("I12", "is failed (why)", of(a_file(status=FAILED, reason="why"), losses_told=[("call-1", "a.wav")])),
+    (
+        "I12",
+        "is failed (why)",
+        of(a_file(status=FAILED, reason="why"), losses_reported=[("call-1", "a.wav")]),
+    ),
     ("I13", "the loss of a.wav", of(a_file(status=FAILED, reason="why"))),
     ("I13", "the loss of a.wav", of(a_file(status=FileStatus.DELETED_AT_SOURCE))),
     ("I13", "the loss of a.wav", of(archived(transcript=a_transcript(LOST, reason="why")))),
@@ -184,9 +188,9 @@ def test_every_invariant_is_broken_here_at_least_once() -> None:
         ("a.wav", of(a_file(status=FAILED, reason="why"))),
     ],
 )
-def test_a_loss_that_was_told_is_sound_where_it_is_honest(name: str, seen: Observation) -> None:
+def test_a_loss_that_was_reported_is_sound_where_it_is_honest(name: str, seen: Observation) -> None:
     truth = served(file_name=name, recording_ends=frozenset({FAILED}))
-    told = replace(seen, losses_told=[("call-1", name)], versions=[], versions_before=[])
+    told = replace(seen, losses_reported=[("call-1", name)], versions=[], versions_before=[])
     assert violations([truth], told) == []
 
 
@@ -210,7 +214,7 @@ def test_windows_that_overlap_leave_nothing_out() -> None:
     assert violations([served()], sound(noted_windows=windows)) == []
 
 
-def test_a_violation_is_told_without_the_secret_that_it_is_about() -> None:
+def test_a_violation_is_reported_without_the_secret_that_it_is_about() -> None:
     (found,) = violations([served()], sound(texts=[("the log", "CANARY")]))
     assert ("the log" in str(found), "CANARY" in str(found)) == (True, False)
 

@@ -11,11 +11,18 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
-from call_archive.calls import Call, FileStatus, RecordingFile, StoredObject, Transcript, TranscriptStatus
 from call_archive.errors import RetryableError
-from call_archive.items import call_key, call_to_item, window_key, window_to_item
-from call_archive.ledger import READ_BATCH, WRITE_BATCH, Ledger
-from call_archive.windows import OwedWindow, Window
+from call_archive.model.call import (
+    Call,
+    FileStatus,
+    RecordingFile,
+    StoredObject,
+    Transcript,
+    TranscriptStatus,
+)
+from call_archive.model.window import PendingWindow, Window
+from call_archive.storage.ledger import READ_BATCH, WRITE_BATCH, Ledger
+from call_archive.storage.ledger_items import call_key, call_to_item, window_key, window_to_item
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +33,10 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 
-def owed(hours: int = 0, *, again: bool = False, due_at: datetime = NOW, **more: Any) -> OwedWindow:
+def pending(hours: int = 0, *, recheck: bool = False, due_at: datetime = NOW, **more: Any) -> PendingWindow:
     start = datetime(2026, 2, 1, tzinfo=UTC) + hours * HOUR
-    window = Window(start=start, end=start + HOUR - SECOND, again=again)
-    return OwedWindow(window=window, **{"due_at": due_at, "next_visit_at": due_at, **more})
+    window = Window(start=start, end=start + HOUR - SECOND, recheck=recheck)
+    return PendingWindow(window=window, **{"due_at": due_at, "next_visit_at": due_at, **more})
 
 
 def projected(properties: dict[str, Any]) -> dict[str, set[str]]:
@@ -53,7 +60,7 @@ def test_a_call_comes_back_as_it_was_written(ledger: Ledger, stored: StoredObjec
         due_at=NOW + SECOND,
         next_visit_at=NOW + HOUR,
         visits=3,
-        quiet_visits=2,
+        unchanged_visits=2,
         missing_since=NOW,
         last_error="the provider answered 503",
         files={
@@ -64,7 +71,7 @@ def test_a_call_comes_back_as_it_was_written(ledger: Ledger, stored: StoredObjec
                 status=FileStatus.ARCHIVED,
                 recording=stored,
                 transcript=transcript,
-                unfit_bodies=2,
+                invalid_bodies=2,
             )
         },
         unnamed=RecordingFile(recorded_at=NOW, first_seen_at=NOW, reason="in progress"),
@@ -117,7 +124,7 @@ def test_many_are_read_past_one_batch_each_once_and_unknown_ones_left_out(
 
 def test_any_other_refusal_of_dynamodb_is_raised(ledger: Ledger, make_call: MakeCall) -> None:
     nowhere = Ledger(ledger.client, "no-such-table")
-    for write in (lambda: nowhere.write(make_call()), lambda: nowhere.note_window(owed())):
+    for write in (lambda: nowhere.write(make_call()), lambda: nowhere.update_window(pending())):
         with pytest.raises(ClientError, match="ResourceNotFoundException"):
             write()
 
@@ -125,7 +132,7 @@ def test_any_other_refusal_of_dynamodb_is_raised(ledger: Ledger, make_call: Make
 # --- The sparse indexes
 
 
-def test_a_call_is_in_the_open_index_while_something_is_owed(ledger: Ledger, make_call: MakeCall) -> None:
+def test_a_call_is_in_the_open_index_while_something_is_pending(ledger: Ledger, make_call: MakeCall) -> None:
     ledger.write(make_call())
     assert [each.reference_id for each in ledger.open_calls()] == ["CALL"]
     ledger.write(make_call(version=1, status=FileStatus.DELETED_AT_SOURCE))
@@ -159,7 +166,7 @@ def test_a_call_is_in_the_failed_index_while_something_of_it_failed(
     assert [each.reference_id for each in ledger.failed_calls()] == ["B"]
 
 
-def test_the_indexes_tell_a_calls_dates(ledger: Ledger, make_call: MakeCall) -> None:
+def test_the_indexes_report_a_calls_dates(ledger: Ledger, make_call: MakeCall) -> None:
     ledger.write(make_call(recorded_at=NOW - HOUR, opened_at=NOW - SECOND, status=FileStatus.FAILED))
     ledger.write(make_call("B", recorded_at=NOW - HOUR, opened_at=NOW - SECOND))
     for (found,) in (list(ledger.failed_calls()), list(ledger.open_calls())):
@@ -239,9 +246,9 @@ def test_calls_are_due_once_their_next_visit_has_passed_longest_first(
 
 def test_windows_are_due_apart_from_calls(ledger: Ledger, make_call: MakeCall) -> None:
     ledger.write(make_call(next_visit_at=NOW - HOUR))
-    ledger.owe_windows([owed(0), owed(1, due_at=NOW + SECOND), owed(2, due_at=NOW - HOUR)])
-    assert ledger.due_windows(NOW, 10) == [owed(2, due_at=NOW - HOUR), owed(0)]
-    assert ledger.due_windows(NOW, 1) == [owed(2, due_at=NOW - HOUR)]
+    ledger.put_windows([pending(0), pending(1, due_at=NOW + SECOND), pending(2, due_at=NOW - HOUR)])
+    assert ledger.due_windows(NOW, 10) == [pending(2, due_at=NOW - HOUR), pending(0)]
+    assert ledger.due_windows(NOW, 1) == [pending(2, due_at=NOW - HOUR)]
     assert [each for each, _ in ledger.due_calls(NOW, 10)] == ["CALL"]
 
 
@@ -250,8 +257,8 @@ def test_windows_are_due_apart_from_calls(ledger: Ledger, make_call: MakeCall) -
 
 def test_a_lease_pushes_the_next_visit_on_once(ledger: Ledger, make_call: MakeCall) -> None:
     ledger.write(make_call(next_visit_at=NOW))
-    assert ledger.lease_call("CALL", seen=NOW, until=NOW + HOUR)
-    assert not ledger.lease_call("CALL", seen=NOW, until=NOW + 2 * HOUR)
+    assert ledger.lease_call("CALL", expected=NOW, until=NOW + HOUR)
+    assert not ledger.lease_call("CALL", expected=NOW, until=NOW + 2 * HOUR)
     assert ledger.due_calls(NOW, 10) == []
     assert ledger.due_calls(NOW + HOUR, 10) == [("CALL", NOW + HOUR)]
 
@@ -260,31 +267,31 @@ def test_a_lease_does_not_cost_a_visit_its_write(ledger: Ledger, make_call: Make
     ledger.write(make_call(next_visit_at=NOW))
     read = ledger.read("CALL")
     assert read
-    ledger.lease_call("CALL", seen=NOW, until=NOW + HOUR)
+    ledger.lease_call("CALL", expected=NOW, until=NOW + HOUR)
     assert ledger.write(replace(read, visits=1))
 
 
 def test_a_settled_or_an_unknown_call_takes_no_lease(ledger: Ledger, make_call: MakeCall) -> None:
     ledger.write(make_call(status=FileStatus.DELETED_AT_SOURCE))
-    assert not ledger.lease_call("CALL", seen=NOW, until=NOW + HOUR)
-    assert not ledger.lease_call("NOBODY", seen=NOW, until=NOW + HOUR)
+    assert not ledger.lease_call("CALL", expected=NOW, until=NOW + HOUR)
+    assert not ledger.lease_call("NOBODY", expected=NOW, until=NOW + HOUR)
     assert ledger.read("NOBODY") is None
     assert list(ledger.open_calls()) == []
 
 
 def test_a_windows_lease_is_taken_once(ledger: Ledger) -> None:
-    ledger.owe_windows([owed()])
-    assert ledger.lease_window(owed().window, seen=NOW, until=NOW + HOUR)
-    assert not ledger.lease_window(owed().window, seen=NOW, until=NOW + HOUR)
-    assert not ledger.lease_window(owed(5).window, seen=NOW, until=NOW + HOUR)
+    ledger.put_windows([pending()])
+    assert ledger.lease_window(pending().window, expected=NOW, until=NOW + HOUR)
+    assert not ledger.lease_window(pending().window, expected=NOW, until=NOW + HOUR)
+    assert not ledger.lease_window(pending(5).window, expected=NOW, until=NOW + HOUR)
 
 
 # --- Windows
 
 
-def test_windows_are_owed_past_one_batch_until_they_are_finished(ledger: Ledger) -> None:
-    windows = [owed(hours) for hours in range(WRITE_BATCH * 2 + 3)]
-    ledger.owe_windows(windows)
+def test_windows_are_pending_past_one_batch_until_they_are_finished(ledger: Ledger) -> None:
+    windows = [pending(hours) for hours in range(WRITE_BATCH * 2 + 3)]
+    ledger.put_windows(windows)
     assert sorted(each.window for each in ledger.open_windows()) == [each.window for each in windows]
     for each in windows[1:]:
         ledger.finish_window(each.window)
@@ -292,27 +299,29 @@ def test_windows_are_owed_past_one_batch_until_they_are_finished(ledger: Ledger)
 
 
 def test_a_window_comes_back_as_it_was_noted(ledger: Ledger) -> None:
-    noted = owed(attempts=3, last_error="the provider answered 503", refused=True, next_visit_at=NOW + HOUR)
-    ledger.owe_windows([owed()])
-    ledger.note_window(noted)
+    noted = pending(
+        attempts=3, last_error="the provider answered 503", refused=True, next_visit_at=NOW + HOUR
+    )
+    ledger.put_windows([pending()])
+    ledger.update_window(noted)
     assert ledger.read_window(noted.window) == noted
 
 
 def test_an_attempt_does_not_bring_a_finished_window_back(ledger: Ledger) -> None:
-    ledger.owe_windows([owed()])
-    ledger.finish_window(owed().window)
-    ledger.note_window(owed(attempts=1))
-    assert ledger.read_window(owed().window) is None
+    ledger.put_windows([pending()])
+    ledger.finish_window(pending().window)
+    ledger.update_window(pending(attempts=1))
+    assert ledger.read_window(pending().window) is None
 
 
 def test_a_window_that_looks_again_is_another_than_one_that_does_not(ledger: Ledger) -> None:
-    ledger.owe_windows([owed(), owed(again=True)])
-    ledger.finish_window(owed().window)
-    assert ledger.open_windows() == [owed(again=True)]
+    ledger.put_windows([pending(), pending(recheck=True)])
+    ledger.finish_window(pending().window)
+    assert ledger.open_windows() == [pending(recheck=True)]
 
 
 def test_a_window_that_is_finished_twice_is_finished(ledger: Ledger) -> None:
-    ledger.finish_window(owed().window)
+    ledger.finish_window(pending().window)
     assert ledger.open_windows() == []
 
 
@@ -339,7 +348,7 @@ def test_the_cursor_moves_on_and_never_back(ledger: Ledger) -> None:
     "look",
     [
         lambda ledger: ledger.read("CALL"),
-        lambda ledger: ledger.read_window(owed().window),
+        lambda ledger: ledger.read_window(pending().window),
         lambda ledger: ledger.listed_until(),
     ],
     ids=["a call", "a window", "the cursor"],
@@ -426,16 +435,16 @@ def test_keys_that_stay_unprocessed_are_an_error_after_growing_pauses(
 
 def test_windows_that_are_left_unprocessed_are_written_again(stubbed: tuple[Ledger, Stubber]) -> None:
     ledger, stub = stubbed
-    left = {"ledger": [{"PutRequest": {"Item": window_to_item(owed(1))}}]}
+    left = {"ledger": [{"PutRequest": {"Item": window_to_item(pending(1))}}]}
     stub.add_response("batch_write_item", {"UnprocessedItems": left})
     stub.add_response("batch_write_item", {"UnprocessedItems": {}}, {"RequestItems": left})
-    ledger.owe_windows([owed(0), owed(1)])
+    ledger.put_windows([pending(0), pending(1)])
 
 
 def test_windows_that_stay_unprocessed_are_an_error(stubbed: tuple[Ledger, Stubber]) -> None:
     ledger, stub = stubbed
-    left = {"ledger": [{"PutRequest": {"Item": {**window_key(owed().window)}}}]}
+    left = {"ledger": [{"PutRequest": {"Item": {**window_key(pending().window)}}}]}
     for _ in range(8):
         stub.add_response("batch_write_item", {"UnprocessedItems": left})
     with pytest.raises(RetryableError, match="1 windows"):
-        ledger.owe_windows([owed()])
+        ledger.put_windows([pending()])

@@ -11,8 +11,8 @@ from moto import mock_aws
 
 from infra.cli.deployment import Deployment, deployment_of
 from infra.connection import Connection
-from infra.local.comparison import Comparison, compare, expected_objects
-from infra.local.simulator import Options, SimulatedTelesign, TrueCall
+from infra.local.demo.comparison import Comparison, compare, expected_objects
+from infra.simulator import Options, SimulatedTelesign, TrueCall
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

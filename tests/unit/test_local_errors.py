@@ -24,7 +24,7 @@ def refused(code: str) -> aws.ClientError:
         (refused("AccessDenied"), "may not DescribeStacks"),
     ],
 )
-def test_what_an_operator_can_mend_says_how(error: Exception, what_to_do: str) -> None:
+def test_what_an_operator_can_fix_says_how(error: Exception, what_to_do: str) -> None:
     sentence = explained(error)
     assert isinstance(sentence, InputError)
     assert what_to_do in str(sentence)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.local import gateway
+from infra.local.embedded_aws import gateway
 
 SHA256 = b"/BHW8o5Z08wzwLFM62RL8JAuvWPWEhjf/p59rHwlRUI="
 

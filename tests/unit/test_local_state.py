@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.errors import CommandError, InputError
-from infra.local.processes import Detached, is_running, start_detached, started_at, stop
+from infra.local.embedded_aws.processes import Detached, is_running, start_detached, started_at, stop
 from infra.local.state import Running, end, locked, read_running, state_folder, write_running
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -72,13 +72,13 @@ def test_without_a_record_nothing_is_running() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"processes": [{"pid": "x"}]}'])
-def test_a_damaged_record_is_told_in_a_sentence(own_state: Path, text: str) -> None:
+def test_a_damaged_record_is_reported_in_a_sentence(own_state: Path, text: str) -> None:
     (own_state / "local.json").write_text(text)
     with pytest.raises(CommandError, match="delete it"):
         read_running()
 
 
-def test_a_process_is_told_apart_from_one_that_reuses_its_number(tmp_path: Path) -> None:
+def test_a_process_is_reported_apart_from_one_that_reuses_its_number(tmp_path: Path) -> None:
     process = sleeper(tmp_path)
     try:
         assert is_running(process)
@@ -137,7 +137,7 @@ def test_the_lock_makes_its_folder(own_state: Path) -> None:
         assert own_state.is_dir()
 
 
-def test_a_state_folder_that_cannot_be_made_is_told_in_a_sentence(
+def test_a_state_folder_that_cannot_be_made_is_reported_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()

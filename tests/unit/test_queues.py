@@ -10,9 +10,9 @@ import pytest
 from botocore.stub import Stubber
 
 from call_archive.errors import RetryableError
-from call_archive.messages import VisitMessage, WindowMessage
-from call_archive.queues import Queue
-from call_archive.windows import Window
+from call_archive.model.message import VisitMessage, WindowMessage
+from call_archive.model.window import Window
+from call_archive.storage.queues import Queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,9 +39,9 @@ def test_every_message_is_sent_past_one_batch(make_queue: MakeQueue, bodies: Bod
 def test_a_window_message_carries_its_window(make_queue: MakeQueue, bodies: Bodies) -> None:
     queue = make_queue("windows")
     start, end = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 1, 0, 59, 59, tzinfo=UTC)
-    queue.send([WindowMessage(window=Window(start=start, end=end, again=True), hop=2)])
+    queue.send([WindowMessage(window=Window(start=start, end=end, recheck=True), hop=2)])
     (body,) = bodies(queue)
-    assert body == {"start": "2026-03-01T00:00:00", "end": "2026-03-01T00:59:59", "again": True, "hop": 2}
+    assert body == {"start": "2026-03-01T00:00:00", "end": "2026-03-01T00:59:59", "recheck": True, "hop": 2}
 
 
 def test_a_delayed_message_is_neither_seen_nor_counted_yet(make_queue: MakeQueue, bodies: Bodies) -> None:

@@ -63,7 +63,7 @@ def test_every_missing_variable_is_named_at_once() -> None:
     assert [name for name in ENVIRONMENT if f"{name} is missing" not in str(caught.value)] == []
 
 
-def test_missing_and_wrong_variables_are_told_together() -> None:
+def test_missing_and_wrong_variables_are_reported_together() -> None:
     told = mistakes(OVERLAP_SECONDS="soon", ARCHIVE_FROM="yesterday", RECHECK_DAYS="-1")
     assert [name for name in ENVIRONMENT if name in told] == [
         "ARCHIVE_FROM",

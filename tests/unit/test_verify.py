@@ -21,18 +21,26 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from call_archive.calls import Call, FileStatus, RecordingFile, StoredObject, Transcript, TranscriptStatus
-from call_archive.items import call_to_item
-from call_archive.keys import Origin
-from call_archive.ledger import Ledger
-from infra.checking import bucket as buckets
-from infra.checking import verifying, walking
-from infra.checking.bucket import Bucket
-from infra.checking.memory import Memory
-from infra.checking.verifying import Verification, verify
+from call_archive.model.call import (
+    Call,
+    FileStatus,
+    RecordingFile,
+    StoredObject,
+    Transcript,
+    TranscriptStatus,
+)
+from call_archive.model.object_key import Origin
+from call_archive.storage.ledger import Ledger
+from call_archive.storage.ledger_items import call_to_item
 from infra.cli import deployment as deployments
 from infra.cli import main
 from infra.cli.deployment import Deployment, deployment_of
+from infra.verification import bucket_versions as buckets
+from infra.verification import ledger_pages as walking
+from infra.verification import verify as verifying
+from infra.verification.bucket_versions import Bucket
+from infra.verification.checkpoint import Checkpoint
+from infra.verification.verify import Verification, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -250,8 +258,8 @@ def test_an_object_put_anew_is_different_though_its_bytes_are_the_same(run: Veri
     stored = call.files["a.wav"].recording
     assert stored is not None
     held.s3.delete_object(Bucket=BUCKET, Key=stored.key, VersionId=stored.version_id or "")
-    again = held.store(stored.key)
-    assert run(code=1) == [f"* {stored.key}  version {again.version_id}, not {stored.version_id}"]
+    recheck = held.store(stored.key)
+    assert run(code=1) == [f"* {stored.key}  version {recheck.version_id}, not {stored.version_id}"]
 
 
 def test_an_object_with_an_older_version_beneath_it_is_different(run: Verify, held: Held) -> None:
@@ -284,7 +292,7 @@ def test_an_object_without_a_sha256_of_its_own_is_different_unless_it_is_read(
     assert run("--read") == []
 
 
-def test_reading_tells_bytes_that_are_not_those_of_the_checksum(
+def test_reading_reports_bytes_that_are_not_those_of_the_checksum(
     run: Verify, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held.archive()
@@ -537,7 +545,7 @@ def troubled(held: Held) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("number", [0, 2, 4, 5, 7, 9, 11, 13, 16, 20])
-def test_killed_at_any_request_and_taken_up_again_it_tells_what_one_run_tells(
+def test_killed_at_any_request_and_taken_up_again_it_reports_what_one_run_reports(
     run: Verify, held: Held, small_pages: None, tmp_path: Path, number: int
 ) -> None:
     del small_pages
@@ -564,11 +572,11 @@ def test_a_page_is_remembered_whole_or_not_at_all() -> None:
         yield "b"
         raise KilledError
 
-    with Memory(None, {}) as memory:
-        memory.note(suspects=["a"])
+    with Checkpoint(None, {}) as checkpoint:
+        checkpoint.note(suspects=["a"])
         with pytest.raises(KilledError):
-            memory.note(judged=["a"], suspects=killed(), listed=1)
-        assert (memory.suspects(9), memory.listed) == (["a"], 0)
+            checkpoint.note(judged=["a"], suspects=killed(), listed=1)
+        assert (checkpoint.suspects(9), checkpoint.listed) == (["a"], 0)
 
 
 def test_a_page_that_is_done_is_not_asked_for_again(
@@ -644,7 +652,7 @@ def test_a_file_that_cannot_be_used_is_one_sentence(
 
 def test_a_file_in_use_or_nowhere_is_one_sentence(run: Verify, tmp_path: Path) -> None:
     path = tmp_path / "state"
-    with Memory(path, {}):
+    with Checkpoint(path, {}):
         run("--resume", str(path), code=2)
     assert run.err == f"call-archive: {path} is in use by another verification.\n"
     run("--resume", str(tmp_path / "nowhere" / "state"), code=2)
@@ -655,7 +663,7 @@ def test_a_file_in_use_or_nowhere_is_one_sentence(run: Verify, tmp_path: Path) -
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListDeps:
     """As S3 lists versions: by key, newest first, after the marker."""
 
     rows: list[tuple[str, str]]
@@ -672,7 +680,7 @@ class Listing:
 @given(counts=st.lists(st.integers(1, 7), max_size=8), size=st.integers(1, 5))
 def test_pages_hold_each_key_once_and_whole_unless_it_fills_a_page(counts: list[int], size: int) -> None:
     rows = [(f"{key}", f"{key}.{number}") for key, count in enumerate(counts) for number in range(count)]
-    client = cast("S3Client", Listing(rows))
+    client = cast("S3Client", ListDeps(rows))
     found: list[tuple[str, int]] = []
     after: str | None = None
     with pytest.MonkeyPatch.context() as patch:
@@ -747,11 +755,11 @@ class Endless:
 def peak_of(calls: int) -> int:
     """The most bytes that a verification of so many calls held at once."""
     client: Any = Endless(calls)
-    with Memory(None, {}) as memory:
+    with Checkpoint(None, {}) as checkpoint:
         at = Verification(
             ledger=Ledger(client, "ledger"),
             bucket=Bucket(client=client, name=BUCKET),
-            memory=memory,
+            checkpoint=checkpoint,
             chosen=None,
             say=lambda _text: None,
         )
@@ -759,7 +767,7 @@ def peak_of(calls: int) -> int:
         try:
             for _ in verify(at):
                 pass
-            assert memory.equal == calls
+            assert checkpoint.equal == calls
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

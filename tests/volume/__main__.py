@@ -43,7 +43,7 @@ def every_size(*, largest: bool) -> None:
     with Progress() as progress:
         found = volume_of_sizes.run(sizes, progress)
     click.echo(json.dumps(found, indent=2))
-    above = found["above_idle_mib"] > volume_of_sizes.MOST_ABOVE_IDLE_MIB
+    above = found["above_idle_mib"] > volume_of_sizes.MAX_ABOVE_IDLE_MIB
     wrong = any(found[name] for name in ("missing", "altered", "violations"))
     sys.exit(above or wrong or not all(found["looked_at"].values()))
 

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from infra.checking.differences import StoredVersion
-from infra.checking.invariants import violations
 from infra.cli.deployment import Deployment
-from infra.cli.waiting import wait_until_settled
-from infra.local.comparison import compare
+from infra.cli.wait import wait_until_settled
+from infra.local.demo.comparison import compare
 from infra.local.progress import Progress
-from infra.local.simulator import Fault, Options, SimulatedTelesign
-from infra.local.simulator.faults import Where
+from infra.simulator import Fault, Options, SimulatedTelesign
+from infra.simulator.faults import Where
+from infra.verification.differences import StoredVersion
+from infra.verification.invariants import violations
 from tests.observing import credentials, looked_at, observed, served, spoken, stored_versions
 from tests.volume.deployed import deployed_archive
 from tests.volume.duplicating import COUNT_FILE
@@ -31,7 +31,7 @@ FAULTS: dict[Where, tuple[str, ...]] = {
 SETTINGS = {"max_requests_per_second": "500", "transcript_grace_seconds": "30", "fetcher_concurrency": "2"}
 """The provider is on this machine and the archive is watched: no pause is needed that the real one needs."""
 MARGIN = timedelta(minutes=1)
-MOST_VISITS = 40
+MAX_VISITS = 40
 """Of one call: several times what so many faults ever cost one."""
 
 
@@ -115,7 +115,7 @@ def _found(
         secrets=(*credentials(simulator.options), *spoken(truth)),
         folder=folder,
         before=before,
-        most_visits=MOST_VISITS,
+        most_visits=MAX_VISITS,
     )
     return {
         "recordings": comparison.recordings,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from infra.cli.deployment import Deployment, deployment_of
 from infra.local.deploy import STACK, Plan, deploy
-from infra.local.ministack import MiniStack, start_ministack
-from infra.local.processes import stop
+from infra.local.embedded_aws.ministack import MiniStack, start_ministack
+from infra.local.embedded_aws.processes import stop
 from infra.local.progress import Progress
 from infra.local.provider import Provider
-from infra.local.simulator import SimulatedTelesign
+from infra.simulator import SimulatedTelesign
 from tests.recording import APP
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from infra.local.gateway import Message, Receive, Send
+from infra.local.embedded_aws.gateway import Message, Receive, Send
 from tests.recording import app as ministack
 from tests.recording import given, whole
 

@@ -7,18 +7,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from call_archive.calls import FileStatus
-from call_archive.listing import owe
-from call_archive.windows import Window
-from infra.checking.differences import StoredVersion
-from infra.checking.invariants import violations
+from call_archive.list_window import enqueue_windows
+from call_archive.model.call import FileStatus
+from call_archive.model.window import Window
 from infra.cli.deployment import Deployment
-from infra.cli.waiting import wait_until_settled
-from infra.local.comparison import compare
+from infra.cli.wait import wait_until_settled
+from infra.local.demo.comparison import compare
 from infra.local.progress import Progress
-from infra.local.simulator import Options, SimulatedTelesign, TrueFile
-from infra.local.simulator.audio import SizedAudio, StoredAudio
-from infra.local.simulator.options import Audio
+from infra.simulator import Options, SimulatedTelesign, TrueFile
+from infra.simulator.audio import SizedAudio, StoredAudio
+from infra.simulator.options import Audio
+from infra.verification.differences import StoredVersion
+from infra.verification.invariants import violations
 from tests.observing import credentials, looked_at, observed, served, stored_versions
 from tests.volume.deployed import deployed_archive
 
@@ -28,9 +28,9 @@ SIZES = (SMALLEST, 0, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 100 * MIB)
 LARGEST = 2048 * MIB
 SETTINGS = {"transcript_grace_seconds": "30", "function_timeout_seconds": "600"}
 MARGIN = timedelta(minutes=1)
-MOST_ABOVE_IDLE_MIB = 256
+MAX_ABOVE_IDLE_MIB = 256
 TIMEOUT_SECONDS = 1800.0
-MOST_VISITS = 15
+MAX_VISITS = 15
 """Of one call: an empty file is asked for five times."""
 
 
@@ -83,7 +83,7 @@ def _files(simulator: SimulatedTelesign) -> list[TrueFile]:
 
 def _archive(deployment: Deployment, window: Window, say: Callable[[str], None]) -> float:
     began = time.monotonic()
-    owe(
+    enqueue_windows(
         [window],
         ledger=deployment.ledger,
         queue=deployment.queue(deployment.windows_queue_url),
@@ -104,7 +104,7 @@ def _found(
         secrets=credentials(simulator.options),
         folder=folder,
         before=before,
-        most_visits=MOST_VISITS,
+        most_visits=MAX_VISITS,
     )
     by_key = {version.key: version for version in seen.versions}
     files = []

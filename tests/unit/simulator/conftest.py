@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.simulator import Options, SimulatedTelesign
+from infra.simulator import Options, SimulatedTelesign
 
 END = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

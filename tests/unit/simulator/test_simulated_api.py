@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from infra.local.simulator import SimulatedTelesign, TrueFile
+from infra.simulator import SimulatedTelesign, TrueFile
 
 Start = Callable[..., SimulatedTelesign]
 Get = Callable[..., requests.Response]
@@ -48,7 +48,7 @@ def test_rows_that_appear_while_paging_do_not_move_the_pages(
     assert found == expected
 
 
-def test_a_page_holds_fifty_rows_unless_told(start: Start, get: Get, everything: dict[str, str]) -> None:
+def test_a_page_holds_fifty_rows_unless_reported(start: Start, get: Get, everything: dict[str, str]) -> None:
     telesign = start(calls=120)
     assert [len(page) for page in pages(telesign, get, everything)][:2] == [50, 50]
 
@@ -133,7 +133,7 @@ def test_a_call_has_a_link_only_while_its_file_is_available(start: Start, get: G
         assert ("url" in row) == (status == "available")
 
 
-def test_a_call_tells_the_transcript_of_the_moment(start: Start, get: Get, advance: Advance) -> None:
+def test_a_call_reports_the_transcript_of_the_moment(start: Start, get: Get, advance: Advance) -> None:
     telesign = start()
     for _ in range(4):
         now = telesign.options.now()

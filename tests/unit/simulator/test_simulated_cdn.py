@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from infra.local.simulator import SimulatedTelesign
+from infra.simulator import SimulatedTelesign
 
 Start = Callable[..., SimulatedTelesign]
 Link = Callable[[SimulatedTelesign], str]
@@ -95,7 +95,7 @@ def test_a_large_recording_is_streamed(start: Start, link: Link) -> None:
         assert sum(len(chunk) for chunk in answer.iter_content(1024**2)) == size
 
 
-def test_a_connection_is_kept_for_the_next_request(start: Start, link: Link) -> None:
+def test_a_connection_is_stored_for_the_next_request(start: Start, link: Link) -> None:
     parts = urlsplit(link(start()))
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=5)
     ports = set()

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.simulator import Fault, SimulatedTelesign
-from infra.local.simulator.faults import EVERYWHERE, KINDS, ONLY
+from infra.simulator import Fault, SimulatedTelesign
+from infra.simulator.faults import EVERYWHERE, KINDS, ONLY
 
 Start = Callable[..., SimulatedTelesign]
 Get = Callable[..., requests.Response]
@@ -32,7 +32,7 @@ def test_a_status_fault_answers_with_that_status(
     assert answer.headers["Retry-After"] == "7"
 
 
-def test_a_fault_is_injected_as_often_as_told_and_counted(
+def test_a_fault_is_injected_as_often_as_reported_and_counted(
     start: Start, get: Get, everything: dict[str, str]
 ) -> None:
     telesign = start(calls=1)

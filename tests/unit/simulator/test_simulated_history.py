@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.simulator import Options, SimulatedTelesign, TrueFile
-from infra.local.simulator.options import SMALLEST_WAV_BYTES
+from infra.simulator import Options, SimulatedTelesign, TrueFile
+from infra.simulator.options import MIN_WAV_BYTES
 
 END = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MUCH_LATER = END + timedelta(days=1)
@@ -95,7 +95,7 @@ def test_a_file_becomes_available_only_after_it_was_created(seed: int) -> None:
     assert all(file.created_at < file.available_at for file in at(600, seed=seed, arrivals_per_minute=10))
 
 
-def test_the_same_seed_tells_the_same_truth_however_often_it_was_asked_before() -> None:
+def test_the_same_seed_reports_the_same_truth_however_often_it_was_asked_before() -> None:
     asked_often = [END]
     telesign = SimulatedTelesign(
         Options(history_end=END, arrivals_per_minute=20, seed=7, now=lambda: asked_often[0])
@@ -136,7 +136,7 @@ def test_recordings_are_playable_and_differ() -> None:
     assert all(len(file.audio()) == file.size for file in files)
 
 
-@pytest.mark.parametrize("size", [SMALLEST_WAV_BYTES, 45, 1_000_001, 262_144 + 44, 3_000_000])
+@pytest.mark.parametrize("size", [MIN_WAV_BYTES, 45, 1_000_001, 262_144 + 44, 3_000_000])
 def test_a_file_has_exactly_the_size_asked_for(size: int) -> None:
     (file,) = at(0, calls=1, file_bytes=size)
     audio = file.audio()

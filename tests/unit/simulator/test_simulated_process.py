@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from infra.local.simulator import Options, SimulatedTelesign
+from infra.simulator import Options, SimulatedTelesign
 
 KEY = "a/b+c=="
 
 
 def command(port_file: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "infra.local.simulator", "--port-file", str(port_file), *arguments]
+    return [sys.executable, "-m", "infra.simulator", "--port-file", str(port_file), *arguments]
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def port_file(tmp_path: Path) -> Path:
     return tmp_path / "ports.json"
 
 
-def test_a_process_serves_the_truth_its_options_tell(port_file: Path) -> None:
+def test_a_process_serves_the_truth_its_options_report(port_file: Path) -> None:
     arguments = ("--calls", "3", "--seed", "5", "--customer-id", "someone", "--api-key-env", "SIMULATED_KEY")
     with subprocess.Popen(
         command(port_file, *arguments), env={**os.environ, "SIMULATED_KEY": KEY}

@@ -1,0 +1,62 @@
+"""When to look again at something that is not ready, or that failed for now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+
+from call_archive.model.call import LEASE
+
+MAX_CHAIN = 10
+"""Messages in a chain. AWS stops a Lambda and SQS loop at about 16 rounds, and we keep that detection on:
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html"""
+
+MAX_DELAY_SECONDS = 900
+"""SQS delays a message by at most 15 minutes."""
+
+MAX_PAUSE_SECONDS = 3600
+"""Between two visits of something parked, unless the provider's Retry-After asks for more."""
+
+FIRST_DELAY_SECONDS = 5
+JITTER = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextVisit:
+    due_at: datetime
+    next_visit_at: datetime
+    delay_seconds: int
+    hop: int | None
+    """The hop of the delayed message that brings the visit; None when it is parked for the tick."""
+
+
+def back_off(
+    *,
+    now: datetime,
+    hop: int,
+    unchanged: int,
+    jitter: float,
+    factor: int = 2,
+    retry_after_seconds: float = 0,
+    at_latest_seconds: float = MAX_PAUSE_SECONDS,
+    lease: timedelta = LEASE,
+) -> NextVisit:
+    """Plans the next look after `quiet` looks in a row that changed nothing.
+
+    Exponential by `factor`, spread by `jitter` (0 to 1) so that an outage's end is no stampede, never sooner
+    than the provider asked, and by delayed message while the chain lasts, else parked for the tick.
+    """
+    grown = min(FIRST_DELAY_SECONDS * float(factor) ** min(unchanged, 20), MAX_PAUSE_SECONDS)
+    wanted = min(grown * (1 - JITTER + 2 * JITTER * jitter), at_latest_seconds)
+    # Once the pauses have grown to their longest, a chain would only ask more often.
+    chained = hop < MAX_CHAIN and grown < MAX_PAUSE_SECONDS
+    if chained:
+        wanted = min(wanted, MAX_DELAY_SECONDS)
+    delay_seconds = max(1, round(wanted), ceil(retry_after_seconds))
+    due_at = now + timedelta(seconds=delay_seconds)
+    if chained and delay_seconds <= MAX_DELAY_SECONDS:
+        return NextVisit(
+            due_at=due_at, next_visit_at=due_at + lease, delay_seconds=delay_seconds, hop=hop + 1
+        )
+    return NextVisit(due_at=due_at, next_visit_at=due_at, delay_seconds=delay_seconds, hop=None)

@@ -1,0 +1,158 @@
+"""The provider's JSON, untrusted, as rows. What it may hold, and what is not known of it: docs/provider.md."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count
+
+from call_archive.errors import RetryableError
+from call_archive.model.call import MAX_ID_BYTES, Row
+
+MAX_NAME = 1024
+"""Of a file, in bytes of UTF-8: DynamoDB holds 400 KB of a call, which may have many files."""
+MAX_STATUS = 80
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""A date outside of these is no date of a call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    rows: tuple[Row, ...]
+    token: str | None = field(repr=False)
+    unreadable: int
+    """Rows without a usable reference id: there is nothing to ask the provider for."""
+
+
+def parse_page(body: object) -> Page:
+    """`call_recordings` may be an array, one object, null or absent; a token that is no text ends the list."""
+    if not isinstance(body, Mapping):
+        raise RetryableError("the provider's answer is no page of recordings")
+    entries = _entries(body.get("call_recordings") or [])
+    rows = [_row(entry) for entry in entries]
+    token = body.get("token")
+    return Page(
+        rows=tuple(row for row in rows if row is not None),
+        token=token if isinstance(token, str) and token else None,
+        unreadable=sum(row is None for row in rows),
+    )
+
+
+def parse_call(body: object, reference_id: str) -> tuple[Row, ...]:
+    """The rows of one call. Those that name another call are left out."""
+    if isinstance(body, Mapping) and "call_recordings" in body:
+        body = body["call_recordings"] or []
+    rows = [
+        _row({**entry, "reference_id": entry.get("reference_id") or reference_id})
+        for entry in _entries(body)
+        if isinstance(entry, Mapping)
+    ]
+    asked = _bare(reference_id)
+    return tuple(
+        replace(row, reference_id=reference_id) for row in rows if row and _bare(row.reference_id) == asked
+    )
+
+
+def _entries(body: object) -> Sequence[object]:
+    entries = [body] if isinstance(body, Mapping) else body
+    if not isinstance(entries, list):
+        raise RetryableError("the provider's answer holds no list of recordings")
+    return entries
+
+
+def _row(entry: object) -> Row | None:
+    """A row, or None when it names no call."""
+    fields = entry if isinstance(entry, Mapping) else {}
+    reference_id = _text(fields.get("reference_id"))
+    if reference_id is None or len(reference_id.encode()) > MAX_ID_BYTES:
+        return None
+    transcribe, url = fields.get("transcribe"), fields.get("url")
+    if transcribe is not None and not isinstance(transcribe, Mapping):
+        transcribe = {"transcription": str(type(transcribe))}  # no form that is known: pending, then failed
+    return Row(
+        reference_id=reference_id,
+        file_name=_name(fields.get("file_name")),
+        status=(_text(fields.get("status")) or "")[:MAX_STATUS],
+        recorded_at=_moment(fields.get("date")),
+        url=url if isinstance(url, str) and url else None,
+        transcribe=transcribe,
+    )
+
+
+def deduplicate_names(rows: Iterable[Row], known: Mapping[str, datetime]) -> tuple[Row, ...]:
+    """Gives a file a name of its own where the provider gives none, or one that another file has: the one that is
+    `known` by it, with its date, or else the earliest.
+
+    Two rows with one name and one date are the same file, told twice. Two without a name are two files.
+    """
+    files: dict[str, tuple[object, datetime | None]] = {}
+    nameless: Counter[datetime | None] = Counter()
+    deduplicated = []
+    for row in sorted(rows, key=lambda row: (_is_other(row, known), row.recorded_at or LATEST)):
+        name = row.file_name
+        if name is not None or row.url is not None:
+            nameless[row.recorded_at] += name is None
+            file = (name or nameless[row.recorded_at], row.recorded_at)
+            names = _names(row, nameless[row.recorded_at])
+            name = next(each for each in names if files.setdefault(each, file) == file)
+        deduplicated.append(replace(row, file_name=name))
+    return tuple(deduplicated)
+
+
+def _is_other(row: Row, known: Mapping[str, datetime]) -> bool:
+    name = row.file_name
+    return name is None or name not in known or known[name] != row.recorded_at
+
+
+def _names(row: Row, number: int) -> Iterator[str]:
+    """What a file may be called, the `number`th without a name of its date: the first that no other is called."""
+    suffix = _suffix(row)
+    if row.file_name is None:
+        yield from (f"unnamed{suffix}{f'-{each}' if each > 1 else ''}.wav" for each in count(number))
+    else:
+        yield row.file_name
+        yield f"{row.file_name}{suffix}"
+        yield from (f"{row.file_name}{suffix}-{each}" for each in count(2))
+
+
+def _suffix(row: Row) -> str:
+    return f"-{row.recorded_at:%Y%m%dT%H%M%S}" if row.recorded_at else "-undated"
+
+
+def _bare(reference_id: str) -> str:
+    """The provider writes its ids as 32 hex digits, and once as a dashed UUID."""
+    return reference_id.replace("-", "").lower()
+
+
+def _text(value: object) -> str | None:
+    """Text as DynamoDB can hold it: half surrogate pairs as escapes. None for what is no text."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def _name(value: object) -> str | None:
+    """A file's name. One that is too long is cut and ends in a hash of the whole: it tells files apart."""
+    name = _text(value)
+    whole = (name or "").encode()
+    if len(whole) <= MAX_NAME:
+        return name
+    digest = hashlib.sha256(whole).hexdigest()[:32]
+    return f"{whole[: MAX_NAME - len(digest) - 1].decode(errors='ignore')}~{digest}"
+
+
+def _moment(value: object) -> datetime | None:
+    """The provider's dates have no zone and are UTC; None for what is no date, or none of our time."""
+    try:
+        moment = datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    try:
+        moment = moment.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        return None
+    return moment if EARLIEST <= moment < LATEST else None
