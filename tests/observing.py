@@ -16,7 +16,7 @@ from call_archive.model.call import Call, FileStatus, TranscriptStatus
 from call_archive.model.object_key import Origin
 from call_archive.model.window import from_text
 from call_archive.storage.ledger_items import call_from_item
-from infra.cli.deployment import Deployment
+from infra.deployment import Deployment
 from infra.simulator import Options, TrueCall, TrueFile
 from infra.verification.differences import StoredVersion
 from infra.verification.observation import Observation, Served

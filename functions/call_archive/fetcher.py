@@ -19,8 +19,9 @@ from call_archive.errors import ConfigError
 from call_archive.model.message import VisitMessage
 from call_archive.provider.download import Downloads
 from call_archive.provider.link import is_loopback_url
+from call_archive.storage.aws_client import CONNECTIONS, aws_client
 from call_archive.storage.bucket import Bucket
-from call_archive.telemetry import emit, instrumented
+from call_archive.telemetry import emit, instrumented, log_failures
 from call_archive.visit_call import VisitDeps, visit
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 def visit_deps() -> VisitDeps:
     settings = wiring.settings()
     # A body that streams can be sent only once, so S3's client does not retry: the next visit does.
-    s3 = wiring.aws_client("s3", retries={"total_max_attempts": 1})
+    s3 = aws_client("s3", retries={"total_max_attempts": 1})
     return VisitDeps(
         ledger=wiring.ledger(),
         provider=wiring.telesign(),
@@ -50,7 +51,7 @@ def visit_deps() -> VisitDeps:
 @cache
 def workers() -> ThreadPoolExecutor:
     """Kept between invocations, and with its threads their connections."""
-    return ThreadPoolExecutor(wiring.CONNECTIONS)
+    return ThreadPoolExecutor(CONNECTIONS)
 
 
 @instrumented
@@ -72,5 +73,5 @@ def handler(event: dict[str, Any], context: wiring.Context) -> dict[str, Any]:
 
 
 def _visit_record(record: SQSRecord, deps: VisitDeps, seconds_left: Callable[[], float]) -> None:
-    with wiring.log_failures(record.message_id):
+    with log_failures(record.message_id):
         visit(VisitMessage.from_json(record.body), deps, seconds_left=seconds_left)

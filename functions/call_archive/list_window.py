@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from call_archive.errors import PermanentError, RefusedError, RetryableError, StaleTokenError
+from call_archive.model.after_listing import after_listing
 from call_archive.model.backoff import NextVisit, back_off
-from call_archive.model.call import LEASE, after_listing
+from call_archive.model.call import LEASE
 from call_archive.model.message import VisitMessage, WindowMessage
 from call_archive.model.window import PendingWindow, Window, to_text
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from call_archive.model.call import Call, Row
+    from call_archive.model.call import Call
+    from call_archive.model.row import Row
     from call_archive.provider.parse import Page
 
 MIN_SECONDS = 60

@@ -12,7 +12,7 @@ from call_archive import wiring
 from call_archive.errors import ConfigError
 from call_archive.list_window import ListDeps, list_window
 from call_archive.model.message import WindowMessage
-from call_archive.telemetry import emit, gauge, instrumented
+from call_archive.telemetry import emit, gauge, instrumented, log_failures
 from call_archive.tick import TickDeps, recheck, tick
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def handler(event: dict[str, Any], context: wiring.Context) -> dict[str, Any]:
         case {"Records": [_, *_]}:
 
             def list_record(record: SQSRecord) -> None:
-                with wiring.log_failures(record.message_id):
+                with log_failures(record.message_id):
                     list_window(WindowMessage.from_json(record.body), list_deps(), seconds_left=seconds_left)
 
             processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

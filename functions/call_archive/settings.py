@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 from call_archive.errors import ConfigError
-from call_archive.model.pending import Policy
+from call_archive.model.policy import Policy
+from call_archive.model.row import EARLIEST, LATEST
 from call_archive.model.window import from_text
 from call_archive.provider.link import is_loopback_url
-from call_archive.provider.parse import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,12 +6,17 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, wraps
 from typing import Any, TypeAlias
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+from botocore.exceptions import BotoCoreError, ClientError
+
+from call_archive.errors import ArchiveError
 
 Handler: TypeAlias = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -95,3 +100,23 @@ def instrumented(handler: Handler) -> Handler:
             flush()
 
     return run
+
+
+@contextmanager
+def log_failures(message_id: str, *, emit: Callable[..., None] = emit) -> Iterator[None]:
+    """Logs what fails a message, which Powertools does not; by kind alone where a text may quote requests."""
+    try:
+        yield
+    except Exception as error:
+        text = str(error) if isinstance(error, ArchiveError) else _where(error)
+        emit("message_failed", message_id=message_id, error=type(error).__name__, reason=text)
+        raise
+
+
+def _where(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return f"AWS refused {error.operation_name} ({error.response['Error']['Code']})"
+    if isinstance(error, BotoCoreError):
+        return f"AWS gave no answer that can be read ({type(error).__name__})"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"unexpected, at {frames[-1].name}:{frames[-1].lineno}" if frames else "unexpected"

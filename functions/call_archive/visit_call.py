@@ -8,27 +8,23 @@ from typing import TYPE_CHECKING, Protocol
 
 from call_archive.errors import ArchiveError, RetryableError
 from call_archive.model.after_visit import after_visit
+from call_archive.model.backoff import plan_next_visit
 from call_archive.model.call import FileStatus, TranscriptStatus, unlisted_call
+from call_archive.model.file_names import deduplicate_names
 from call_archive.model.message import VisitMessage
 from call_archive.model.object_key import Origin
-from call_archive.model.pending import (
-    Outcome,
-    Policy,
-    VisitResult,
-    named_rows,
-    pending_recordings,
-    pending_transcripts,
-    plan_next_visit,
-)
+from call_archive.model.pending import named_rows, pending_recordings, pending_transcripts
 from call_archive.model.transcript import transcript_document
-from call_archive.provider.parse import deduplicate_names
+from call_archive.model.visit_result import Outcome, VisitResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from call_archive.model.call import Call, RecordingFile, Row, StoredObject
+    from call_archive.model.call import Call, RecordingFile, StoredObject
+    from call_archive.model.policy import Policy
+    from call_archive.model.row import Row
     from call_archive.provider.download import Download
 
 MIN_SECONDS = 60

@@ -11,8 +11,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.acknowledgements import HIPAA, NIST, PCI, SERVERLESS, acknowledge, across
 from infra.config import LOG_RETENTION_DAYS, Config
-from infra.constructs.acknowledgements import HIPAA, NIST, PCI, SERVERLESS, acknowledge, across
 from infra.constructs.queues import grant_sending
 from infra.packaging.layer import Layer
 

@@ -12,8 +12,8 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.acknowledgements import HIPAA, NIST, PCI, SERVERLESS, acknowledge, across
 from infra.config import CONSUMER_AGE_ALARM_SECONDS, OLDEST_OPEN_CALL_ALARM_SECONDS, Config
-from infra.constructs.acknowledgements import HIPAA, NIST, PCI, SERVERLESS, acknowledge, across
 
 _FIVE_MINUTES = Duration.minutes(5)
 _ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD

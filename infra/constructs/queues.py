@@ -5,8 +5,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.acknowledgements import SERVERLESS, acknowledge, across
 from infra.config import DLQ_RETENTION_DAYS, MAX_RECEIVE_COUNT, QUEUE_RETENTION_DAYS
-from infra.constructs.acknowledgements import SERVERLESS, acknowledge, across
 
 # What Lambda asks of the role that it reads a queue with: no GetQueueUrl, no ChangeMessageVisibility.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-lambda-function-trigger.html

@@ -7,8 +7,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.acknowledgements import AWS_SOLUTIONS, acknowledge, across
 from infra.config import Config
-from infra.constructs.acknowledgements import AWS_SOLUTIONS, acknowledge, across
 from infra.constructs.queues import dead_letter_queue
 
 # Off the hour, when fewer others' jobs run.

@@ -9,15 +9,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from infra.constructs.acknowledgements import (
-    AWS_SOLUTIONS,
-    HIPAA,
-    NIST,
-    PCI,
-    acknowledge,
-    acknowledge_wildcards,
-    across,
-)
+from infra.acknowledgements import AWS_SOLUTIONS, HIPAA, NIST, PCI, acknowledge, acknowledge_wildcards, across
 
 # No DeleteObject: nothing archived is ever removed. A HEAD, and its checksum, is a GetObject.
 _OBJECT_ACTIONS = ("s3:GetObject", "s3:PutObject")

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from infra.acknowledged import CFN_LINT, CHECKOV, NAG, Template, acknowledged_in, bare
+from infra.acknowledgements import CFN_LINT, CHECKOV, NAG, Template, acknowledged_in, bare
 from infra.gates.findings import Finding, Verdict, judge
 from infra.gates.tools import installed, output_of
 from infra.packaging.cdk_cli import cdk_environment

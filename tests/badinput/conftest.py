@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from call_archive.provider.client import Credentials, Telesign
+from call_archive.provider.client import Telesign
+from call_archive.provider.credentials import Credentials
 from call_archive.provider.download import Downloads
 from tests.raw_server import RawServer
 from tests.unit.conftest import (

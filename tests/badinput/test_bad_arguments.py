@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.cli import deployment as deployments
+from infra.cli import find_deployment as deployments
 from infra.cli import main
 from infra.connection import Connection
 from tests.badinput.cases import cases

@@ -9,21 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from call_archive.model.after_listing import after_listing
 from call_archive.model.after_visit import NO_ROOM, after_visit
-from call_archive.model.call import (
-    MAX_FILES,
-    Call,
-    FileStatus,
-    Row,
-    StoredObject,
-    TranscriptStatus,
-    after_listing,
-    unlisted_call,
-)
+from call_archive.model.call import MAX_FILES, Call, FileStatus, StoredObject, TranscriptStatus, unlisted_call
+from call_archive.model.file_names import deduplicate_names
 from call_archive.model.message import VisitMessage
 from call_archive.model.object_key import Origin
-from call_archive.model.pending import Policy, VisitResult, pending_recordings, pending_transcripts
-from call_archive.provider.parse import deduplicate_names, parse_call
+from call_archive.model.pending import pending_recordings, pending_transcripts
+from call_archive.model.policy import Policy
+from call_archive.model.visit_result import VisitResult
+from call_archive.provider.parse import parse_call
 from call_archive.storage.ledger_items import call_to_item
 from tests.badinput.cases import cases
 from tests.unit.factories import NOW, a_row
@@ -32,6 +27,7 @@ from tests.unit.models import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from call_archive.model.row import Row
     from call_archive.storage.ledger import Ledger
 
 KIND = "calls"

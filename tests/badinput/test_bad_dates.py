@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from call_archive.provider.parse import EARLIEST, LATEST, parse_page
+from call_archive.model.row import EARLIEST, LATEST
+from call_archive.provider.parse import parse_page
 from tests.badinput.cases import cases
 
 

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from call_archive.errors import RetryableError
-from call_archive.model.pending import Policy
+from call_archive.model.policy import Policy
+from call_archive.model.row import EARLIEST, LATEST
 from call_archive.model.transcript import Progress, transcript_progress
-from call_archive.provider.parse import EARLIEST, LATEST, MAX_NAME, MAX_STATUS, parse_call, parse_page
+from call_archive.provider.parse import MAX_NAME, MAX_STATUS, parse_call, parse_page
 from tests.badinput.cases import cases
 
 if TYPE_CHECKING:
-    from call_archive.model.call import Row
+    from call_archive.model.row import Row
 
 KIND = "fields"
 FAILURES = Policy().transcript_failures

@@ -17,11 +17,12 @@ from call_archive.errors import (
     StaleTokenError,
     UnknownCallError,
 )
-from call_archive.model.call import Row
+from call_archive.model.row import Row
 from call_archive.model.transcript import Progress, transcript_progress
 from call_archive.model.window import Window
 from call_archive.provider import client as telesign
-from call_archive.provider.client import Credentials, Telesign
+from call_archive.provider.client import Telesign
+from call_archive.provider.credentials import Credentials
 from call_archive.provider.download import Downloads
 from infra.simulator import Fault, Options, SimulatedTelesign, TrueCall, TrueFile
 from tests.models.provider import LINK_LIFE, Provider, ScriptedFile

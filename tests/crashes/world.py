@@ -17,6 +17,7 @@ from aws_lambda_powertools import Logger
 from call_archive import fetcher, lister, telemetry, wiring
 from call_archive import tick as ticking
 from call_archive.provider import client as telesign
+from call_archive.provider.budget import Budget
 from call_archive.storage import ledger
 from call_archive.storage import ledger_items as items
 from call_archive.storage.ledger import Ledger
@@ -230,7 +231,7 @@ class World:
     def _patches(self) -> Iterator[Any]:
         """The clock, the dice, one thread where there are several, so that a run is the same each time."""
         logger = Logger(service=f"crashes-{id(self)}", location=None, stream=self.log, level="INFO")
-        budget = partial(telesign.Budget, now=self.clock.seconds, sleep=self.clock.sleep)
+        budget = partial(Budget, now=self.clock.seconds, sleep=self.clock.sleep)
         dice = SimpleNamespace(random=lambda: 0.5)
         yield patch.object(wiring, "now", self.clock)
         yield patch.object(telemetry, "logger", lambda: logger)

@@ -11,8 +11,8 @@ from typing import Any
 
 import boto3
 
-from infra.cli.deployment import Deployment, deployment_of
 from infra.connection import LOCAL_ACCESS_KEY
+from infra.deployment import Deployment, deployment_of
 from infra.local.deploy import STACK, Plan, deploy
 from infra.local.embedded_aws.ministack import REGION, MiniStack, start_ministack
 from infra.local.embedded_aws.processes import stop

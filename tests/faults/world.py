@@ -22,7 +22,7 @@ from call_archive.list_window import enqueue_windows
 from call_archive.model.window import cut, to_text
 from call_archive.provider import client as telesign
 from call_archive.provider import download as downloads
-from call_archive.storage import ledger
+from call_archive.storage import aws_client, ledger
 from call_archive.storage.ledger import Ledger
 from call_archive.storage.queues import Queue
 from infra.local.embedded_aws.ministack import ACCOUNT, REGION
@@ -231,16 +231,16 @@ def _be_impatient(dependency: Dependency, patch: pytest.MonkeyPatch) -> None:
         case Dependency.DOWNLOAD | Dependency.DNS:
             patch.setattr(downloads, "TIMEOUT_SECONDS", IMPATIENT_SECONDS)
             patch.setattr(downloads, "GRACE_SECONDS", IMPATIENT_SECONDS)
-            patch.setattr(downloads, "SLOWEST", 2**40)
+            patch.setattr(downloads, "MIN_BYTES_PER_SECOND", 2**40)
         case _:
             _be_impatient_with_aws(patch)
 
 
 def _be_impatient_with_aws(patch: pytest.MonkeyPatch) -> None:
-    patient = wiring.aws_config
+    patient = aws_client.aws_config
     short = Config(read_timeout=IMPATIENT_SECONDS)
     few = {"retries": {"mode": "standard", "total_max_attempts": 2}}
-    patch.setattr(wiring, "aws_config", lambda **options: patient(**{**few, **options}).merge(short))
+    patch.setattr(aws_client, "aws_config", lambda **options: patient(**{**few, **options}).merge(short))
 
 
 def _resources(stage: Stage) -> Names:

@@ -6,7 +6,7 @@ from pathlib import Path
 import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
 
-from infra.constructs.acknowledgements import AWS_SOLUTIONS, acknowledge, across
+from infra.acknowledgements import AWS_SOLUTIONS, acknowledge, across
 from infra.gates.nag import write_findings
 
 REASON = "It is planted, so that a test can see that this is found when nobody acknowledges it."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.acknowledged import CFN_LINT, CHECKOV, NAG, acknowledged_in, bare
+from infra.acknowledgements import CFN_LINT, CHECKOV, NAG, acknowledged_in, bare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from call_archive.provider.client import Budget
+from call_archive.provider.budget import Budget
 from infra.config import FETCHERS_SHARE, LISTER_CONCURRENCY, Config, ConfigError
 from infra.context import is_of_the_cdk
 

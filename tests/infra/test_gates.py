@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from infra.acknowledged import CFN_LINT, CHECKOV, NAG, acknowledged_in
+from infra.acknowledgements import CFN_LINT, CHECKOV, NAG, acknowledged_in
 from infra.gates.code_check import check_code
 from infra.gates.findings import Finding, GateError, judge
 from infra.gates.sbom import OF_THE_FUNCTIONS, write_sbom

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.cli.deployment import deployment_of
+from infra.deployment import deployment_of
 from infra.local.deploy import STACK, Plan, deploy
 from infra.local.embedded_aws.ministack import REGION, start_ministack
 from infra.local.embedded_aws.processes import stop

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from call_archive.model.call import Call
-from infra.cli.deployment import Deployment
+from infra.deployment import Deployment
 from infra.local.demo.comparison import Comparison, compare, expected_objects
 from infra.simulator import Fault, RecordedRequest, SimulatedTelesign, TrueCall, TrueFile
 from infra.verification.differences import StoredVersion

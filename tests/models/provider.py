@@ -14,7 +14,7 @@ from call_archive.errors import (
     StaleTokenError,
     UnknownCallError,
 )
-from call_archive.model.call import Row
+from call_archive.model.row import Row
 from call_archive.model.window import Window
 from call_archive.provider.download import Download
 from call_archive.provider.parse import Page

@@ -11,12 +11,12 @@ from tests.mutation.guards import FUNCTIONS, Guard, StaleError, failing, read_gu
 
 NEEDED = Guard(
     name="one second has no halves",
-    file="windows.py",
+    file="model/window.py",
     old="if self.start >= self.end:",
     new="if False:",
-    test="windows::one_second_has_no_halves",
+    test="window::one_second_has_no_halves",
 )
-UNNOTICED = Change(function="windows.cut", lines="- 1\n+ 2")
+UNNOTICED = Change(function="model.window.cut", lines="- 1\n+ 2")
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_guard_whose_test_fails_without_it_is_proven(functions: Path) -> None:
 
 def test_a_guard_that_no_test_needs_is_found(functions: Path) -> None:
     unneeded = replace(NEEDED, new="if not self.start < self.end:")
-    assert failing(unneeded, functions) == "without it windows::one_second_has_no_halves passes"
+    assert failing(unneeded, functions) == "without it window::one_second_has_no_halves passes"
 
 
 def test_a_change_that_cannot_be_run_proves_nothing(functions: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_change_that_cannot_be_run_proves_nothing(functions: Path) -> None:
 
 def test_a_guards_file_is_put_back(functions: Path) -> None:
     failing(NEEDED, functions)
-    assert NEEDED.old in (functions / "call_archive" / "windows.py").read_text()
+    assert NEEDED.old in (functions / "call_archive" / "model" / "window.py").read_text()
 
 
 @pytest.mark.parametrize("text", ["", f"{NEEDED.old}\n{NEEDED.old}\n"])
@@ -57,7 +57,7 @@ def test_every_guard_of_the_table_is_in_the_code(guard: Guard) -> None:
 
 def found(*, noticed: int, unnoticed: int) -> list[Result]:
     return [
-        Result(module="windows", status="killed" if number < noticed else "survived", change=change)
+        Result(module="model/window", status="killed" if number < noticed else "survived", change=change)
         for number, change in enumerate([None] * noticed + [UNNOTICED] * unnoticed)
     ]
 

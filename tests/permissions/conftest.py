@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.cli.deployment import deployment_of
+from infra.deployment import deployment_of
 from infra.local.demo.demonstration import HeldClock
 from infra.local.deploy import STACK, Plan, deploy
 from infra.local.embedded_aws.ministack import start_ministack

@@ -20,7 +20,7 @@ from tests.permissions.policies import Allowed, Permission, Statement, allowed, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from infra.cli.deployment import Deployment
+    from infra.deployment import Deployment
     from infra.local.demo.demonstration import HeldClock
     from infra.simulator import SimulatedTelesign, TrueFile
 

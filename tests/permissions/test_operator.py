@@ -11,7 +11,7 @@ from infra.cli.main import run
 from tests.permissions.users import User
 
 if TYPE_CHECKING:
-    from infra.cli.deployment import Deployment
+    from infra.deployment import Deployment
     from tests.permissions.enforced_stack import EnforcedStack
 
 Command = Callable[[str, set[tuple[str, str]]], tuple[int, str]]

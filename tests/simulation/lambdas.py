@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from call_archive.provider.client import Budget
-from call_archive.wiring import log_failures
+from call_archive.provider.budget import Budget
+from call_archive.telemetry import log_failures
 from tests.models.steps import CrashError
 from tests.simulation.line import Invocation
 from tests.simulation.scenario import START

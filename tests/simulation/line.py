@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from call_archive.errors import RetryableError
-from call_archive.provider.client import Budget
+from call_archive.provider.budget import Budget
 from tests.models.steps import CrashError, Steps
 from tests.simulation.faults import AFTER, BEFORE, MET, OUTAGES, Dice, Trouble
 from tests.simulation.schedule import Schedule

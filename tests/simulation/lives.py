@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from call_archive.model.call import FileStatus, TranscriptStatus
-from call_archive.model.pending import Policy
+from call_archive.model.policy import Policy
 from infra.verification.observation import Served
 from tests.models.provider import WAVE, ScriptedFile
 

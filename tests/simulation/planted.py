@@ -14,12 +14,13 @@ from call_archive import tick as ticking
 from call_archive import visit_call as visiting
 from call_archive.errors import RetryableError
 from call_archive.model import after_visit as outcomes
-from call_archive.model.backoff import NextVisit
+from call_archive.model.backoff import NextVisit, plan_next_visit
 from call_archive.model.call import Call, StoredObject, TranscriptStatus
 from call_archive.model.message import VisitMessage
 from call_archive.model.object_key import Origin
-from call_archive.model.pending import Policy, VisitResult, plan_next_visit
+from call_archive.model.policy import Policy
 from call_archive.model.transcript import Progress
+from call_archive.model.visit_result import VisitResult
 from call_archive.model.window import Window, cut
 from call_archive.provider.download import Download
 from tests.models.archive import Archive

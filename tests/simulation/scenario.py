@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from call_archive.model.pending import Policy
+from call_archive.model.policy import Policy
 from infra.config import LISTER_SHARE_EACH
 from infra.verification.observation import Served
 from tests.models.provider import ScriptedFile

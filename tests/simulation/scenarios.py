@@ -12,7 +12,7 @@ from typing import Any
 from click import echo
 
 from call_archive.model.call import Call, TranscriptStatus
-from call_archive.model.pending import Policy
+from call_archive.model.policy import Policy
 from call_archive.model.window import Window
 from infra.verification.observation import Served
 from tests.models.provider import WAVE, Provider, ScriptedFile

@@ -7,8 +7,8 @@ from functools import partial
 from random import Random
 
 from call_archive.list_window import ListDeps, list_window
-from call_archive.model.call import Row
 from call_archive.model.message import VisitMessage, WindowMessage
+from call_archive.model.row import Row
 from call_archive.telemetry import FLUSHED_EVENTS
 from call_archive.tick import TickDeps, recheck, tick
 from call_archive.visit_call import VisitDeps, visit

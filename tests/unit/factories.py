@@ -9,11 +9,11 @@ from call_archive.model.call import (
     Call,
     FileStatus,
     RecordingFile,
-    Row,
     StoredObject,
     Transcript,
     TranscriptStatus,
 )
+from call_archive.model.row import Row
 from call_archive.model.window import PendingWindow, Window
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

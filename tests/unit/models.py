@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from call_archive.list_window import ListDeps, list_window
 from call_archive.model.message import VisitMessage, WindowMessage
-from call_archive.model.pending import Policy
+from call_archive.model.policy import Policy
 from call_archive.tick import TickDeps, recheck, tick
 from call_archive.visit_call import VisitDeps, visit
 from tests.models.archive import Archive

@@ -14,17 +14,12 @@ from call_archive.errors import (
     UnknownCallError,
 )
 from call_archive.model.after_visit import NO_ROOM, after_visit
-from call_archive.model.backoff import NextVisit
-from call_archive.model.call import Call, FileStatus, RecordingFile, Row, TranscriptStatus, unlisted_call
-from call_archive.model.pending import (
-    Outcome,
-    Policy,
-    VisitResult,
-    pending_recordings,
-    pending_transcripts,
-    plan_next_visit,
-    tracked_rows,
-)
+from call_archive.model.backoff import NextVisit, plan_next_visit
+from call_archive.model.call import Call, FileStatus, RecordingFile, TranscriptStatus, unlisted_call
+from call_archive.model.pending import pending_recordings, pending_transcripts, tracked_rows
+from call_archive.model.policy import Policy
+from call_archive.model.row import Row
+from call_archive.model.visit_result import Outcome, VisitResult
 from tests.unit.factories import (
     NOW,
     a_call,

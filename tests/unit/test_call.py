@@ -4,16 +4,9 @@ from typing import Any
 
 import pytest
 
-from call_archive.model.call import (
-    LEASE,
-    Call,
-    FileStatus,
-    RecordingFile,
-    Row,
-    TranscriptStatus,
-    after_listing,
-    unlisted_call,
-)
+from call_archive.model.after_listing import after_listing
+from call_archive.model.call import LEASE, Call, FileStatus, RecordingFile, TranscriptStatus, unlisted_call
+from call_archive.model.row import Row
 from tests.unit.factories import (
     NOW,
     a_call,

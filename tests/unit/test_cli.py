@@ -14,13 +14,13 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from call_archive.model.call import FileStatus, RecordingFile, StoredObject, Transcript, TranscriptStatus
 from call_archive.model.message import VisitMessage
 from call_archive.model.window import PendingWindow, Window
-from infra.cli import deployment as deployments
+from infra.cli import find_deployment as deployments
 from infra.cli import main
 from infra.cli import wait as waiting
 from infra.cli.advice import LAGGING_SECONDS, OLD_SECONDS, advice_on
-from infra.cli.deployment import Deployment, deployment_of
 from infra.cli.time_range import in_words
 from infra.connection import Connection
+from infra.deployment import Deployment, deployment_of
 from infra.errors import InputError
 
 if TYPE_CHECKING:

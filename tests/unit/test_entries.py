@@ -27,6 +27,7 @@ from call_archive.errors import ConfigError, RetryableError
 from call_archive.model.call import FileStatus, RecordingFile
 from call_archive.model.window import PendingWindow, Window
 from call_archive.provider import download as downloads
+from call_archive.storage.aws_client import aws_client
 from infra.simulator import Fault
 from tests.debugging import logged_at_debug
 
@@ -306,7 +307,7 @@ def test_an_aws_that_cannot_be_reached_is_reported_by_its_kind(
 def test_a_page_in_place_of_awss_answer_is_no_write(status: int, error: type[Exception]) -> None:
     """As a network that wants its users to sign in would answer, mostly with status 200."""
     page = AWSResponse("https://aws.test", status, HTTPHeaders(), MockRawResponse(b"<html>Sign in</html>"))
-    client = wiring.aws_client("dynamodb")
+    client = aws_client("dynamodb")
     client.meta.events.register_first("before-send", lambda **_event: page)
     with pytest.raises(error, match=r"not AWS|403"):
         client.put_item(TableName="ledger", Item={"pk": {"S": "call#A"}})

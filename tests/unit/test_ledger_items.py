@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from call_archive.model.call import (
-    MAX_ID_BYTES,
     Call,
     FileStatus,
     RecordingFile,
@@ -15,6 +14,7 @@ from call_archive.model.call import (
     Transcript,
     TranscriptStatus,
 )
+from call_archive.model.row import MAX_ID_BYTES
 from call_archive.model.window import PendingWindow, Window
 from call_archive.storage.ledger_items import (
     call_from_item,

@@ -11,7 +11,7 @@ import pytest
 from call_archive.errors import PermanentError, RefusedError, RetryableError, StaleTokenError
 from call_archive.model.call import TranscriptStatus
 from call_archive.model.message import WindowMessage
-from call_archive.model.pending import Policy
+from call_archive.model.policy import Policy
 from call_archive.model.window import PendingWindow, Window
 from call_archive.provider.parse import Page, parse_page
 from tests.unit.factories import NOW, a_call, a_file, a_row, a_window, an_archived_file, an_owed_window, at

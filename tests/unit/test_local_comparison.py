@@ -9,8 +9,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra.cli.deployment import Deployment, deployment_of
 from infra.connection import Connection
+from infra.deployment import Deployment, deployment_of
 from infra.local.demo.comparison import Comparison, compare, expected_objects
 from infra.simulator import Options, SimulatedTelesign, TrueCall
 

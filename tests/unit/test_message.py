@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from call_archive.errors import MalformedMessageError
-from call_archive.model.call import MAX_ID_BYTES
 from call_archive.model.message import VisitMessage, WindowMessage
+from call_archive.model.row import MAX_ID_BYTES
 from call_archive.model.window import Window
 from tests.unit.factories import NOW, a_window
 

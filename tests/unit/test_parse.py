@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from call_archive.errors import RetryableError
-from call_archive.model.call import MAX_ID_BYTES
-from call_archive.provider.parse import MAX_NAME, deduplicate_names, parse_call, parse_page
+from call_archive.model.file_names import deduplicate_names
+from call_archive.model.row import MAX_ID_BYTES
+from call_archive.provider.parse import MAX_NAME, parse_call, parse_page
 from tests.unit.factories import NOW, at
 
 LINK = "https://recordings.example/a"

@@ -11,7 +11,7 @@ import pytest
 from call_archive.errors import RetryableError
 from call_archive.model.call import FileStatus, RecordingFile, TranscriptStatus
 from call_archive.model.message import VisitMessage, WindowMessage
-from call_archive.model.pending import Policy
+from call_archive.model.policy import Policy
 from call_archive.model.window import Window
 from call_archive.tick import listing_lag
 from tests.unit.factories import NOW, a_call, a_file, a_window, an_archived_file, an_owed_window, at

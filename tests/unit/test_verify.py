@@ -32,9 +32,9 @@ from call_archive.model.call import (
 from call_archive.model.object_key import Origin
 from call_archive.storage.ledger import Ledger
 from call_archive.storage.ledger_items import call_to_item
-from infra.cli import deployment as deployments
+from infra.cli import find_deployment as deployments
 from infra.cli import main
-from infra.cli.deployment import Deployment, deployment_of
+from infra.deployment import Deployment, deployment_of
 from infra.verification import bucket_versions as buckets
 from infra.verification import ledger_pages as walking
 from infra.verification import verify as verifying

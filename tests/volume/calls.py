@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from infra.cli.deployment import Deployment
 from infra.cli.wait import wait_until_settled
+from infra.deployment import Deployment
 from infra.local.demo.comparison import compare
 from infra.local.progress import Progress
 from infra.simulator import Fault, Options, SimulatedTelesign

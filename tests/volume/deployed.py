@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from infra.cli.deployment import Deployment, deployment_of
+from infra.deployment import Deployment, deployment_of
 from infra.local.deploy import STACK, Plan, deploy
 from infra.local.embedded_aws.ministack import MiniStack, start_ministack
 from infra.local.embedded_aws.processes import stop

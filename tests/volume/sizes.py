@@ -10,8 +10,8 @@ from typing import Any
 from call_archive.list_window import enqueue_windows
 from call_archive.model.call import FileStatus
 from call_archive.model.window import Window
-from infra.cli.deployment import Deployment
 from infra.cli.wait import wait_until_settled
+from infra.deployment import Deployment
 from infra.local.demo.comparison import compare
 from infra.local.progress import Progress
 from infra.simulator import Options, SimulatedTelesign, TrueFile

@@ -11,19 +11,20 @@ from call_archive.model.call import (
     Call,
     FileStatus,
     RecordingFile,
-    Row,
     StoredObject,
     Transcript,
     TranscriptStatus,
 )
-from call_archive.model.pending import AVAILABLE, DELETED, STILL_RECORDING, named_rows, tracked_rows
+from call_archive.model.pending import named_rows, tracked_rows
+from call_archive.model.row import AVAILABLE, DELETED, STILL_RECORDING, Row
 from call_archive.model.transcript import Progress, transcript_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime, timedelta
 
-    from call_archive.model.pending import Outcome, Policy, VisitResult
+    from call_archive.model.policy import Policy
+    from call_archive.model.visit_result import Outcome, VisitResult
 
 MAX_INVALID_BODIES = 5
 """Served in a row: five tries span over a minute, so one bad answer of a proxy ends nothing."""

@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+from typing import TYPE_CHECKING
 
-from call_archive.model.call import LEASE
+from call_archive.model.call import LEASE, FileStatus
+from call_archive.model.pending import named_rows
+from call_archive.model.transcript import Progress, transcript_progress
+
+if TYPE_CHECKING:
+    from call_archive.model.call import Call
+    from call_archive.model.policy import Policy
+    from call_archive.model.visit_result import VisitResult
 
 MAX_CHAIN = 10
 """Messages in a chain. AWS stops a Lambda and SQS loop at about 16 rounds, and we keep that detection on:
@@ -60,3 +68,37 @@ def back_off(
             due_at=due_at, next_visit_at=due_at + lease, delay_seconds=delay_seconds, hop=hop + 1
         )
     return NextVisit(due_at=due_at, next_visit_at=due_at, delay_seconds=delay_seconds, hop=None)
+
+
+def plan_next_visit(call: Call, result: VisitResult, policy: Policy, *, hop: int, jitter: float) -> NextVisit:
+    """Names the next visit of an open call."""
+    grace_ends = _grace_ends(call, result, policy)
+    return back_off(
+        now=result.now,
+        hop=hop,
+        unchanged=call.unchanged_visits,
+        jitter=jitter,
+        # A transcript that is absent mostly stays so: few looks, and the last when its grace ends.
+        factor=4 if grace_ends else 2,
+        retry_after_seconds=result.retry_after_seconds,
+        lease=policy.lease,
+        at_latest_seconds=(
+            max(1, (min(grace_ends) - result.now).total_seconds()) if grace_ends else MAX_PAUSE_SECONDS
+        ),
+    )
+
+
+def _grace_ends(call: Call, result: VisitResult, policy: Policy) -> list[datetime]:
+    """When the grace of each absent transcript ends; empty when anything else is pending as well."""
+    rows = named_rows(result.rows)
+    ends = []
+    for name, file in call.files.items():
+        if file.settled:
+            continue
+        row = rows.get(name)
+        if file.status is FileStatus.RECORDING or row is None or file.available_at is None:
+            return []
+        if transcript_progress(row.transcribe, policy.transcript_failures) is not Progress.ABSENT:
+            return []
+        ends.append(file.available_at + policy.transcript_grace)
+    return ends if call.unnamed is None or call.unnamed.settled else []

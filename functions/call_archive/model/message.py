@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from call_archive.errors import MalformedMessageError
-from call_archive.model.call import MAX_ID_BYTES
+from call_archive.model.row import MAX_ID_BYTES
 from call_archive.model.window import Window, from_text, to_text
 
 

@@ -20,13 +20,15 @@ import urllib3
 
 from call_archive.errors import RefusedError, RetryableError, StaleTokenError, UnknownCallError
 from call_archive.model.window import to_text
+from call_archive.provider.budget import Budget
 from call_archive.provider.parse import Page, parse_call, parse_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from call_archive.model.call import Row
+    from call_archive.model.row import Row
     from call_archive.model.window import Window
+    from call_archive.provider.credentials import Credentials
 
 PAGE_SIZE = 100
 TIMEOUTS_SECONDS = (5, 20)
@@ -36,49 +38,10 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_NUMBER_DIGITS = 4000
 MAX_TOKEN = 4096
 """In characters; the target of a request may have about 8,000 bytes."""
-MAX_PATIENCE_SECONDS = 60
-"""How long a request may wait for its turn; past that the work is planned anew instead."""
 MAX_RETRY_AFTER_SECONDS = 3600
 """For the one who was told."""
 MAX_SHARED_PAUSE_SECONDS = 60
 """For all others: one odd answer must not stop the account's whole archive."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    customer_id: str
-    api_key: str = field(repr=False)
-
-
-class Budget:
-    """Spaces out requests over all threads of this function, so that they share one part of the account's limit."""
-
-    def __init__(
-        self,
-        per_second: float,
-        *,
-        now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._spacing = 1 / per_second
-        self._now, self._sleep = now, sleep
-        self._next = 0.0
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Waits for this request's turn; RetryableError when it is too far off to wait for."""
-        with self._lock:
-            now = self._now()
-            turn = max(now, self._next)
-            if turn - now > MAX_PATIENCE_SECONDS:
-                raise RetryableError("the provider asked for a pause", retry_after_seconds=round(turn - now))
-            self._next = turn + self._spacing
-        self._sleep(turn - now)
-
-    def pause(self, seconds: float) -> None:
-        """Holds every request back for so long: the provider said so to one of us."""
-        with self._lock:
-            self._next = max(self._next, self._now() + seconds)
 
 
 class Telesign:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from infra.cli.deployment import Deployment, with_deployment
+from infra.cli.find_deployment import with_deployment
 from infra.cli.time_range import Moment, check_backfill, in_utc
+
+if TYPE_CHECKING:
+    from infra.deployment import Deployment
 
 DONE, FAILED, UNFINISHED = 0, 1, 3
 LISTED = 50

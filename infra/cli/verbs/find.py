@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from infra.cli.deployment import Deployment, with_deployment
+from infra.cli.find_deployment import with_deployment
 from infra.cli.time_range import Moment, check_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+
+    from infra.deployment import Deployment
 
 
 @click.command()

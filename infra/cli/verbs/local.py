@@ -118,7 +118,7 @@ def down() -> None:
 
 
 def _as_object(running: "Running") -> dict[str, object]:
-    from infra.cli.deployment import deployment_of
+    from infra.deployment import deployment_of
 
     deployment = deployment_of(running.stack, running.outputs, running.connection)
     return {

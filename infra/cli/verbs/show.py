@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from infra.cli.deployment import Deployment, with_deployment
+from infra.cli.find_deployment import with_deployment
 from infra.cli.time_range import in_utc
 from infra.errors import CommandError, InputError, in_one_line
 
 if TYPE_CHECKING:
     from call_archive.model.call import Call, RecordingFile
+    from infra.deployment import Deployment
 
 
 @click.command()

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from infra.cli.advice import advice_on
-from infra.cli.deployment import Deployment, with_deployment
+from infra.cli.find_deployment import with_deployment
 from infra.cli.time_range import in_utc, in_words
 
 if TYPE_CHECKING:
     from call_archive.model.call import Call
+    from infra.deployment import Deployment
 
 LISTED = 20
 """Open and failed calls that are listed one by one; the counts are of all."""

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from infra.cli.deployment import Deployment, with_deployment
+from infra.cli.find_deployment import with_deployment
 from infra.cli.time_range import Moment, check_range, in_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
+    from infra.deployment import Deployment
     from infra.verification.differences import Finding
     from infra.verification.ledger_pages import Range
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from call_archive.model.object_key import Origin
-from infra.cli.deployment import Deployment
+from infra.deployment import Deployment
 from infra.simulator import TrueCall, TrueFile
 
 if TYPE_CHECKING:

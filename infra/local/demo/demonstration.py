@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from infra.cli.deployment import Deployment, deployment_of
+from infra.deployment import Deployment, deployment_of
 from infra.errors import InputError
 from infra.local.demo.comparison import Comparison, compare
 from infra.local.demo.watch import watch_until_settled

@@ -8,7 +8,7 @@ from rich.filesize import decimal
 
 from call_archive.model.call import Call, FileStatus, TranscriptStatus
 from call_archive.storage.ledger import Ledger
-from infra.cli.deployment import Deployment
+from infra.deployment import Deployment
 from infra.errors import CommandError
 from infra.local.progress import Progress
 from infra.simulator import SimulatedTelesign, TrueCall

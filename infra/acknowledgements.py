@@ -4,14 +4,20 @@ It is written into the template, as each check writes it: what runs checkov or c
 `poe gates` runs them, and cdk-nag, without it, and fails when one finds more than this, or less.
 """
 
+import copy
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aws_cdk import CfnResource, Stack
 from aws_cdk.aws_iam import IGrantable
 from constructs import Construct, IConstruct
 
-from infra.acknowledged import CFN_LINT, CHECKOV, NAG
+NAG: Final = "cdk_nag"
+CHECKOV: Final = "checkov"
+CFN_LINT: Final = "cfn-lint"
+
+Template = Mapping[str, Any]
 
 AWS_SOLUTIONS: Final = "AwsSolutions"
 NIST: Final = "NIST.800.53.R5"
@@ -56,3 +62,28 @@ def acknowledge_wildcards(grantee: IGrantable, reason: str, of: IConstruct, *pat
 def across(rule: str, *packs: str) -> tuple[str, ...]:
     """A rule of cdk-nag by the name that each of these packs gives it."""
     return tuple(f"{pack}-{rule}" for pack in packs)
+
+
+def acknowledged_in(template: Template, tool: str) -> dict[tuple[str, str], str]:
+    return {
+        (name, rule): reason
+        for name, resource in template["Resources"].items()
+        for rule, reason in _reasons(resource.get("Metadata", {}).get(tool, {}), tool)
+    }
+
+
+def bare(template: Template) -> dict[str, Any]:
+    """The template without what is acknowledged in it."""
+    stripped = copy.deepcopy(dict(template))
+    for resource in stripped["Resources"].values():
+        for tool in (NAG, CHECKOV, CFN_LINT):
+            resource.get("Metadata", {}).pop(tool, None)
+    return stripped
+
+
+def _reasons(metadata: Mapping[str, Any], tool: str) -> list[tuple[str, str]]:
+    if tool == NAG:
+        return [(entry["id"], entry["reason"]) for entry in metadata.get("rules_to_suppress", [])]
+    if tool == CHECKOV:
+        return [(entry["id"], entry["comment"]) for entry in metadata.get("skip", [])]
+    return list(metadata.get("reasons", {}).items())

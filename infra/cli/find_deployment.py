@@ -1,59 +1,19 @@
-"""How every verb finds the archive it is to work on, and what it says when it cannot."""
+"""How every verb finds the archive it is to work on, and the sentence when it cannot."""
 
 import functools
-import json
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import click
 
 from infra.connection import Connection
+from infra.deployment import Deployment, deployment_of
 from infra.errors import InputError, in_one_line
 from infra.local.state import read_running
 
-if TYPE_CHECKING:
-    from call_archive.storage.ledger import Ledger
-    from call_archive.storage.queues import Queue
-
 STACK = "CallArchive"
 STACK_NAME = r"[A-Za-z][A-Za-z0-9-]{0,127}|arn:[!-~]{1,2000}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployment:
-    """A deployed archive: the outputs of its stack, and the connection to its services."""
-
-    connection: Connection
-    stack: str
-    bucket: str
-    table: str
-    fetch_queue_url: str
-    fetch_dlq_url: str
-    windows_queue_url: str
-    windows_dlq_url: str
-    schedule_dlq_url: str
-    secret_id: str
-    lister_function: str
-    fetcher_function: str
-    dashboard: str
-    lease: timedelta
-    consumers: Mapping[str, str]
-
-    @cached_property
-    def ledger(self) -> "Ledger":
-        from call_archive.storage.ledger import Ledger
-
-        return Ledger(self.connection.client("dynamodb"), self.table)
-
-    def queue(self, url: str) -> "Queue":
-        from call_archive.storage.queues import Queue
-
-        return Queue(self.connection.client("sqs"), url)
 
 
 def find_deployment(*, stack: str | None = None, aws: bool = False) -> Deployment:
@@ -71,32 +31,6 @@ def find_deployment(*, stack: str | None = None, aws: bool = False) -> Deploymen
     name = stack or running.stack
     outputs = running.outputs if name == running.stack else _outputs(running.connection, name)
     return deployment_of(name, outputs, running.connection)
-
-
-def deployment_of(stack: str, outputs: Mapping[str, str], connection: Connection) -> Deployment:
-    try:
-        return Deployment(
-            connection=connection,
-            stack=stack,
-            bucket=outputs["Bucket"],
-            table=outputs["Table"],
-            fetch_queue_url=outputs["FetchQueueUrl"],
-            fetch_dlq_url=outputs["FetchDlqUrl"],
-            windows_queue_url=outputs["WindowsQueueUrl"],
-            windows_dlq_url=outputs["WindowsDlqUrl"],
-            schedule_dlq_url=outputs["ScheduleDlqUrl"],
-            secret_id=outputs["SecretId"],
-            lister_function=outputs["ListerFunction"],
-            fetcher_function=outputs["FetcherFunction"],
-            dashboard=outputs["Dashboard"],
-            lease=timedelta(seconds=int(outputs["LeaseSeconds"])),
-            consumers=json.loads(outputs["Consumers"]),
-        )
-    except KeyError as missing:
-        raise InputError(
-            f"The stack {stack} has no output {missing.args[0]}: it is not an archive of this version; "
-            "deploy it again, or name another with --stack."
-        ) from missing
 
 
 def with_deployment(command: Callable[..., None]) -> Callable[..., None]:
