@@ -1,6 +1,6 @@
 """What a security check finds and we leave as it is: acknowledged beside the construct, with the reason.
 
-It is written into the template, as each check writes it: what runs checkov or cfn-lint over it is not told again.
+It is written into the template, as each check writes it: running checkov or cfn-lint over it reports nothing again.
 `poe gates` runs them, and cdk-nag, without it, and fails when one finds more than this, or less.
 """
 

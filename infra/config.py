@@ -112,7 +112,7 @@ class Config:
 
     @property
     def metrics_namespace(self) -> str:
-        """The stack's name, so that the gauges of two stacks in one account stay apart."""
+        """The stack's name, so that two stacks in one account have separate gauges."""
         return self.stack
 
     @property

@@ -1,4 +1,4 @@
-"""What an operator is told instead of a traceback: one sentence, and what the exit code says."""
+"""Errors as an operator reads them: one sentence instead of a traceback, and an exit code."""
 
 MAX_SHOWN = 80
 

@@ -14,7 +14,7 @@ class MalformedMessageError(ArchiveError):
 
 
 class RetryableError(ArchiveError):
-    """It may work later: look again, at the earliest after `retry_after_seconds`."""
+    """It may work later: try again, at the earliest after `retry_after_seconds`."""
 
     def __init__(self, text: str, *, retry_after_seconds: float = 0) -> None:
         super().__init__(text)
@@ -22,7 +22,7 @@ class RetryableError(ArchiveError):
 
 
 class RefusedError(RetryableError):
-    """The provider refuses our credentials or our request; it will not mend without an operator."""
+    """The provider refuses our credentials or our request; only an operator can resolve it."""
 
 
 class StaleTokenError(RetryableError):

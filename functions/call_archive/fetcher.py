@@ -50,7 +50,7 @@ def visit_deps() -> VisitDeps:
 
 @cache
 def workers() -> ThreadPoolExecutor:
-    """Kept between invocations, and with its threads their connections."""
+    """Reused between invocations, and with its threads their connections."""
     return ThreadPoolExecutor(CONNECTIONS)
 
 

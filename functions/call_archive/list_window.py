@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MIN_SECONDS = 60
 """With less time left than this no further page is asked for: the window is halved instead."""
 MAX_RESTARTS = 2
-"""Of a listing whose token went stale; then shorter windows are the mend."""
+"""Of a listing whose token went stale; then shorter windows are the remedy."""
 
 
 class Ledger(Protocol):
@@ -54,7 +54,7 @@ class EventSink(Protocol):
 
 
 class CutShortError(Exception):
-    """The listing broke off after a page or more: shorter windows are the mend."""
+    """The listing broke off after a page or more: shorter windows are the remedy."""
 
     def __init__(self, error: RetryableError) -> None:
         super().__init__(str(error))
@@ -76,7 +76,7 @@ class ListDeps:
 
 
 def list_window(message: WindowMessage, deps: ListDeps, *, seconds_left: Callable[[], float]) -> None:
-    """Lists one window that the ledger owes. Trouble is planned again there and is no exception."""
+    """Lists one window that is pending in the ledger. A failed attempt is planned again there and is no exception."""
     pending = deps.ledger.read_window(message.window)
     if pending is None or pending.due_at > deps.now():
         return  # a duplicate: it has been listed, or will be when it is due
@@ -99,7 +99,7 @@ def enqueue_windows(
     now: datetime,
     lease: timedelta = LEASE,
 ) -> None:
-    """Notes windows as owed, then queues them: a message may be lost, a window may not."""
+    """Notes windows as pending, then queues them: a message may be lost, a window may not."""
     ledger.put_windows(
         [PendingWindow(window=window, due_at=now, next_visit_at=now + lease) for window in windows]
     )
@@ -137,7 +137,7 @@ def _next_page(token: str, deps: ListDeps) -> Page:
     except (RefusedError, StaleTokenError):
         raise
     except RetryableError as error:
-        # From the first page again, many pages would hardly ever follow each other without trouble.
+        # From the first page again, many pages would hardly ever follow each other without an error.
         raise CutShortError(error) from None
 
 
@@ -161,7 +161,7 @@ def _record_page(page: Page, window: Window, deps: ListDeps) -> None:
             deps.emit("call_listed", reference_id=reference_id)
         deps.fetch_queue.send([VisitMessage(reference_id=reference_id) for reference_id in noted])
         _emit_rejected(written, window, deps)
-        # Somebody else wrote these between our read and our write: look at them anew.
+        # Somebody else wrote these between our read and our write: read them anew.
         lost = [reference_id for reference_id, outcome in written.items() if outcome is False]
         rows_by_call = defaultdict(list, {each: rows_by_call[each] for each in lost})
 

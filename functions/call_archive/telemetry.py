@@ -1,4 +1,4 @@
-"""What the functions tell: one structured event a decision, in the logs and, where it counts, as a metric."""
+"""Telemetry: one structured event a decision, in the logs and, where it is counted, as a metric."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FLUSHED_EVENTS = frozenset({"recording_failed", "transcript_failed", "recording_
 WARNINGS = FLUSHED_EVENTS | {"row_unreadable", "message_failed", "window_postponed"}
 
 LIBRARY_LOG_LEVELS = {"boto3": logging.INFO, "botocore": logging.INFO, "urllib3": logging.CRITICAL}
-"""Below these levels, libraries tell requests and answers whole: the secret, credentials, and tokens in urls, which
+"""Below these levels, libraries log requests and answers whole: the secret, credentials, and tokens in urls, which
 urllib3 even warns with."""
 
 _metrics_lock = threading.Lock()
@@ -75,14 +75,14 @@ def flush() -> None:
         if metrics().metric_set:
             line = json.dumps(metrics().serialize_metric_set(), separators=(",", ":"))
             metrics().clear_metrics()
-            # In one write. Powertools' own prints the line's end apart: another thread's log line may come
+            # In one write. Powertools prints the line's end separately: another thread's log line may come
             # between, CloudWatch reads neither, and the alarm of a loss stays silent.
             sys.stdout.write(f"{line}\n")
 
 
 @cache
 def limit_library_logs() -> None:
-    """Keeps secrets out of the log though a level of DEBUG be set for all of it, as Lambda's own controls do."""
+    """Keeps secrets out of the log even if a level of DEBUG be set for all of it, as Lambda's own controls do."""
     for name, level in LIBRARY_LOG_LEVELS.items():
         logging.getLogger(name).setLevel(level)
 

@@ -1,4 +1,4 @@
-"""The tick: cuts the time since the cursor into windows, queues what is due again, tells how things stand."""
+"""The tick: cuts the time since the cursor into windows, queues what is due again, emits the gauges."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ def tick(deps: TickDeps, *, seconds_left: Callable[[], float]) -> None:
 
 
 def recheck(deps: TickDeps) -> None:
-    """Lists the last days once more: finds what a window missed, looks again at what was not archived."""
+    """Lists the last days once more: finds what a window missed, reopens what was not archived."""
     now = deps.now()
     # From a full hour, so that one day's windows are the next day's too: where the provider refuses to list a time,
-    # it is owed once, and not once more each day.
+    # it is pending once, and not once more each day.
     start = (now - deps.recheck).replace(minute=0, second=0, microsecond=0)
     windows = cut(max(deps.archive_from, start), now, recheck=True)
     enqueue_windows(windows, ledger=deps.ledger, queue=deps.windows_queue, now=now, lease=deps.lease)
@@ -135,6 +135,6 @@ def _emit_gauges(deps: TickDeps, now: datetime) -> None:
 
 
 def listing_lag(listed_until: datetime | None, windows: Iterable[PendingWindow], now: datetime) -> timedelta:
-    """How far behind now everything has been listed. Windows that look again do not count."""
+    """How far behind now everything has been listed. Windows of a recheck do not count."""
     starts = [pending.window.start for pending in windows if not pending.window.recheck]
     return now - min([listed_until or now, *starts])

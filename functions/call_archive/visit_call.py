@@ -1,4 +1,4 @@
-"""A visit: ask the provider for one call, archive what is owed, note the outcome, plan the next visit."""
+"""A visit: ask the provider for one call, archive what is pending, record the outcome, plan the next visit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MIN_SECONDS = 60
 """With less time left than this no download is begun: what is not begun is visited again, nothing is cut off."""
 MARGIN_SECONDS = 20
-"""Kept for the ledger and the queue after the last download."""
+"""Reserved for the ledger and the queue after the last download."""
 MAX_CONFLICTS = 5
 
 
@@ -144,7 +144,7 @@ def _record(call: Call, result: VisitResult, deps: VisitDeps, *, hop: int) -> No
         if not after.settled:
             plan = plan_next_visit(after, result, deps.policy, hop=hop, jitter=deps.random())
             after = replace(after, due_at=plan.due_at, next_visit_at=plan.next_visit_at)
-        # Before the write: after a crash in between, the next visit tells a loss again, better than never.
+        # Before the write: after a crash in between, the next visit emits a loss again, which is better than never.
         _emit_losses(call, after, deps.emit)
         if deps.ledger.write(after):
             _emit_changes(call, after, deps.emit)
@@ -189,7 +189,7 @@ def _emit_changes(before: Call, after: Call, emit: EventSink) -> None:
 def _changed(
     before: Call, after: Call
 ) -> Iterator[tuple[RecordingFile, RecordingFile | None, dict[str, object]]]:
-    """Each file, what it was before, and what is told of it; without a name what has none yet."""
+    """Each file, what it was before, and the fields of its events; one without a name comes last."""
     for name, file in after.files.items():
         fields: dict[str, object] = {"reference_id": after.reference_id, "file_name": name}
         yield file, before.files.get(name), {**fields, "visit": after.visits}

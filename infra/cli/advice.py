@@ -22,16 +22,16 @@ def advice_on(summary: Mapping[str, Any]) -> list[str]:
     elif summary["cursor"] is not None and summary["listing_lag_seconds"] > LAGGING_SECONDS:
         advice.append("Listing lags: look at the lister's log for what holds it up.")
     if calls["oldest_open_seconds"] > OLD_SECONDS:
-        advice.append("A call has been open for over a day: `call-archive show` its id tells why.")
+        advice.append("A call has been open for over a day: `call-archive show` with its id says why.")
     if calls["failed"]:
         advice.append(
-            "Mend what the reasons of the failed calls name, then `call-archive backfill` over their days"
+            "Resolve what the reasons of the failed calls name, then `call-archive backfill` over their days"
             " tries them once more."
         )
     if queues["fetch_dlq"] or queues["windows_dlq"]:
         advice.append(
             "Messages in a dead-letter queue met an error nobody expected: the function's log names it"
-            " (message_failed). Their calls are still open and are visited again by the tick; once mended,"
+            " (message_failed). Their calls are still open and are visited again by the tick; once that is resolved,"
             " purge the queue."
         )
     if queues["schedule_dlq"]:

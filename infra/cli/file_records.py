@@ -1,4 +1,4 @@
-"""What `find` and `show` tell of a recording file: the contract that other programs rely on."""
+"""What `find` and `show` print of a recording file: the contract that other programs rely on."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def reasons_of(call: Call) -> str:
 
 
 def _transcript(transcript: Transcript | None) -> dict[str, Any] | None:
-    """Null until the file was seen available: before that there is nothing to say of a transcript."""
+    """Null until the file was available: before that there is nothing to say of a transcript."""
     if transcript is None:
         return None
     return {

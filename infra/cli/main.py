@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """The exit code. What the operator can mend is a sentence; anything else is a bug and shows as one."""
+    """The exit code. What the operator can resolve is a sentence; anything else is a bug and shows as one."""
     try:
         result: Any = cli.main(arguments, prog_name="call-archive", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -55,14 +55,14 @@ def wait_until_settled(
 ) -> Summary:
     """The range as it stands once it is settled, or when the time is over."""
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    quiet = 0
+    confirmations = 0
     while True:
         began = time.monotonic()
         summary = look(ledger, start, end)
         say(str(summary))
-        quiet = quiet + 1 if summary.settled else 0
+        confirmations = confirmations + 1 if summary.settled else 0
         pause = min(max(POLL_SECONDS, len(summary.open_calls) / OPEN_CALLS_A_SECOND), MAX_POLL_SECONDS)
-        if quiet >= CONFIRMATIONS or (deadline is not None and began + pause > deadline):
+        if confirmations >= CONFIRMATIONS or (deadline is not None and began + pause > deadline):
             return summary
         time.sleep(pause)
 

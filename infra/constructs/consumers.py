@@ -26,7 +26,7 @@ class Consumer(Construct):
             "Rule",
             description=f"Archived objects for the consumer {name}",
             event_pattern=_object_created(bucket, prefix),
-            # EventBridge retries for a day by default; what it then gives up on is kept with the rest.
+            # EventBridge retries for a day by default; what it then gives up on goes to the same queue.
             targets=[targets.SqsQueue(self.queue, dead_letter_queue=self.dlq)],
         )
 

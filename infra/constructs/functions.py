@@ -190,7 +190,7 @@ class Lister(ArchiveFunction):
     def _keep_failed_events(self, queue: sqs.IQueue) -> None:
         """Scheduled events are asynchronous: after its retries Lambda would drop them."""
         grant_sending(queue, self.function)
-        kept = lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=queue.queue_arn)
+        destination = lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=queue.queue_arn)
         # The L2's own destination would let the function ask about the queue as well.
         lambda_.CfnEventInvokeConfig(
             self,
@@ -198,7 +198,7 @@ class Lister(ArchiveFunction):
             function_name=self.function.function_name,
             qualifier="$LATEST",
             maximum_retry_attempts=2,
-            destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(on_failure=kept),
+            destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(on_failure=destination),
         )
 
 
@@ -209,7 +209,7 @@ class Fetcher(ArchiveFunction):
             construct_id,
             shared,
             service="fetcher",
-            description="Archives the recordings and transcripts of the calls it is told to visit",
+            description="Archives the recordings and transcripts of the calls that its messages name",
             memory_mb=1024,
             requests_per_second=shared.config.fetcher_requests_per_second,
         )

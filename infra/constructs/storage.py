@@ -1,4 +1,4 @@
-"""What is kept: the archive's bucket, the ledger's table, and the provider's credentials."""
+"""Storage: the archive's bucket, the ledger's table, and the provider's credentials."""
 
 import json
 

@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a local stack is told that a deployed one is not."""
+    """Settings of a local stack that differ from a deployed one's."""
 
     provider: Provider
     archive_from: datetime
@@ -103,9 +103,9 @@ def _environment(ministack: MiniStack, folder: Path) -> dict[str, str]:
     """The caller's, for npm and pip may need its proxies and mirrors, but with nothing of its AWS in it."""
     scratch = folder / "cdk-tmp"  # jsii leaves its files behind when it is interrupted
     scratch.mkdir()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
-    direct = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), *LOOPBACK]))
-    return cdk_environment(kept) | {
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
+    direct = ",".join(filter(None, [inherited.get("NO_PROXY") or inherited.get("no_proxy"), *LOOPBACK]))
+    return cdk_environment(inherited) | {
         "TMPDIR": str(scratch),
         "NO_PROXY": direct,
         "no_proxy": direct,

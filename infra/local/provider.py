@@ -32,7 +32,7 @@ def provider_from_options(url: str | None, customer_id: str | None, api_key: str
     if not (url and customer_id and api_key):
         raise InputError(f"A provider needs its url and its credentials: give {' and '.join(missing)} too.")
     if ":" in customer_id:
-        raise InputError("A customer id holds no colon: HTTP Basic could not tell where it ends.")
+        raise InputError("A customer id holds no colon: HTTP Basic ends it at the first one.")
     return Provider(url=checked_url(url), customer_id=customer_id, api_key=api_key)
 
 

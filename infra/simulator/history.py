@@ -30,15 +30,15 @@ class History:
         """Give all calls created until then, oldest first, each with its files created until then."""
         with self._lock:
             self._arrive(now)
-            known = [self._seen(call, now) for call in self._calls.values()]
+            known = [self._visible(call, now) for call in self._calls.values()]
         return sorted((call for call in known if call.files), key=lambda call: call.files[0].created_at)
 
     def call(self, reference_id: str, now: datetime) -> TrueCall | None:
         with self._lock:
             self._arrive(now)
             call = self._calls.get(reference_id)
-            seen = self._seen(call, now) if call else None
-        return seen if seen and seen.files else None
+            visible = self._visible(call, now) if call else None
+        return visible if visible and visible.files else None
 
     def file(self, file_name: str, now: datetime) -> TrueFile | None:
         with self._lock:
@@ -58,7 +58,7 @@ class History:
         with self._lock:
             self._deletions[reference_id] = now
 
-    def _seen(self, call: TrueCall, now: datetime) -> TrueCall:
+    def _visible(self, call: TrueCall, now: datetime) -> TrueCall:
         files = tuple(self._with_deletion(file) for file in call.files if file.created_at <= now)
         return replace(call, files=files)
 

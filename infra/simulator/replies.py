@@ -1,4 +1,4 @@
-"""A request and its answer, apart from sockets."""
+"""A request and its answer, without sockets."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -85,7 +85,7 @@ class SimulatedTelesign:
 
     def _recorder(self, server: str) -> Record:
         def record(request: Request, reply: Reply) -> None:
-            seen = RecordedRequest(
+            recorded = RecordedRequest(
                 server=server,
                 method=request.method,
                 path=request.path,
@@ -95,6 +95,6 @@ class SimulatedTelesign:
                 at=self.options.now(),
             )
             with self._lock:
-                self._requests.append(seen)
+                self._requests.append(recorded)
 
         return record

@@ -14,7 +14,7 @@ from typing import Any
 
 from infra.simulator.replies import Ending, Reply, Request
 
-IDLE_SECONDS = 499  # how long Telesign's own SDK says an idle connection is kept
+IDLE_SECONDS = 499  # how long Telesign's own SDK says an idle connection stays open
 DRIPS = 20
 LINGER_ZERO = struct.pack("ii", 1, 0)  # closing then sends RST, not FIN
 Answer = Callable[[Request], Reply]
@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
             os.close(self.connection.detach())
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's signature
-        """Stay quiet: `SimulatedTelesign.requests` is the log."""
+        """No log of its own: `SimulatedTelesign.requests` is the log."""
 
 
 def _pieces(reply: Reply) -> Iterator[bytes]:

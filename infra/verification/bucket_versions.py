@@ -101,7 +101,7 @@ class Bucket:
 
 
 def _by_key(answer: Any) -> dict[str, list[StoredVersion]]:
-    """S3 tells objects and delete markers apart from each other, each newest first."""
+    """S3 lists objects and delete markers separately, each newest first."""
     keys: dict[str, list[StoredVersion]] = {}
     for listed, is_marker in ((answer.get("Versions", []), False), (answer.get("DeleteMarkers", []), True)):
         for each in listed:

@@ -1,4 +1,4 @@
-"""What a verification knows so far, on disk: it may be killed between any two pages, and never fills memory."""
+"""What a verification knows so far, on disk: it may be killed between any two pages, and memory stays bounded."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ class Checkpoint:
         cut_ids: Mapping[str, str] | None = None,
         listed: int = 0,
     ) -> None:
-        """One page: what it told and where the next begins, both or neither."""
-        kept = [finding for finding in findings if finding.mark is not Mark.EQUAL]
+        """One page: its findings and where the next begins, both or neither."""
+        differing = [finding for finding in findings if finding.mark is not Mark.EQUAL]
         equal = sum(finding.mark is Mark.EQUAL for finding in findings)
         state = self._state | {
             "stage": stage or self.stage,
@@ -107,7 +107,7 @@ class Checkpoint:
             run("DELETE FROM suspects WHERE key = ?", ((key,) for key in judged))
             run("INSERT OR IGNORE INTO suspects VALUES (?)", ((key,) for key in suspects))
             run("INSERT OR REPLACE INTO cut_ids VALUES (?, ?)", (cut_ids or {}).items())
-            rows = ((each.mark.value, each.key, each.reason) for each in kept)
+            rows = ((each.mark.value, each.key, each.reason) for each in differing)
             run("INSERT INTO findings (mark, key, reason) VALUES (?, ?, ?)", rows)
             self._write_state(state)
         self._state = state

@@ -30,7 +30,7 @@ class Mark(StrEnum):
     DIFFERENT = "*"
     UNREADABLE = "!"
     IN_WORK = "~"
-    """Stored, and not noted in the ledger yet by a visit that is still owed."""
+    """Stored, and not noted in the ledger yet by a visit that is still pending."""
 
     @property
     def word(self) -> str:

@@ -34,8 +34,8 @@ INVARIANTS = {
     "I9": "no chain of messages is longer than 10, no call is visited without bound",
     "I10": "no credential, no signed link and no transcript's text is where it does not belong",
     "I11": "no half-uploaded part is left behind",
-    "I12": "once all trouble has ended, everything is archived with no one acting",
-    "I13": "each loss is told to the alarms",
+    "I12": "once every fault has ended, everything is archived with no one acting",
+    "I13": "each loss is reported to the alarms",
 }
 """By their names in reports."""
 
@@ -44,7 +44,7 @@ INVARIANTS = {
 class Violation:
     invariant: str
     subject: str
-    """A reference id, a key, or a place."""
+    """A reference id, a key, or where it was found."""
     what: str
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ def violations(served: Iterable[Served], observed: Observation) -> list[Violatio
             *_untouched(observed),
             *_noted_before_passed(observed),
             *_bounded(observed),
-            *_kept_secret(observed),
+            *_no_secret_leaked(observed),
             *(
                 Violation(invariant="I11", subject=key, what="an upload was left behind")
                 for key in observed.uploads
@@ -220,7 +220,7 @@ def _bounded(observed: Observation) -> Iterator[Violation]:
             yield Violation(invariant="I9", subject=call.reference_id, what=f"visited {call.visits} times")
 
 
-def _kept_secret(observed: Observation) -> Iterator[Violation]:
+def _no_secret_leaked(observed: Observation) -> Iterator[Violation]:
     """The secret itself is not repeated here, for this too is printed."""
     for where, text in observed.texts:
         for number, secret in enumerate(observed.secrets):
@@ -283,7 +283,7 @@ def _losses_reported(observed: Observation) -> Iterator[Violation]:
             lost = file.failed or file.status is FileStatus.DELETED_AT_SOURCE
             if lost and (call.reference_id, name) not in observed.losses_reported:
                 yield Violation(
-                    invariant="I13", subject=call.reference_id, what=f"the loss of {name} is untold"
+                    invariant="I13", subject=call.reference_id, what=f"the loss of {name} is unreported"
                 )
 
 

@@ -22,7 +22,7 @@ class Served:
     sha256: str | None
     """Of its bytes, in hex; None when no recording was ever served for it."""
     transcribes: tuple[Mapping[str, Any], ...] = ()
-    """Each `transcribe` that was told of it as completed."""
+    """Each `transcribe` that was served of it as completed."""
     recording_ends: frozenset[FileStatus] = frozenset({FileStatus.ARCHIVED})
     transcript_ends: frozenset[TranscriptStatus] = frozenset(TranscriptStatus) - {TranscriptStatus.PENDING}
 
@@ -41,7 +41,7 @@ class Observation:
     """What was found. What a harness cannot see it leaves at its default, and is then not judged by it."""
 
     at_rest: bool
-    """All trouble has ended and all deadlines have passed: nothing may be open any more."""
+    """Every fault has ended and all deadlines have passed: nothing may be open any more."""
     calls: Mapping[str, Call]
     versions: Collection[StoredVersion]
     read: Callable[[StoredVersion], bytes]
@@ -65,7 +65,7 @@ class Observation:
     ended_at: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     """When the recording of each came to its end, by reference id and file name."""
     losses_reported: Collection[tuple[str, str]] | None = None
-    """Reference id and file name of each loss that the alarms were told of."""
+    """Reference id and file name of each loss that was reported to the alarms."""
     secrets: Collection[str] = ()
     texts: Iterable[tuple[str, str]] = field(default=())
     """Where it was found, and what it says: logs, items, messages, metadata, errors, screens."""

@@ -50,7 +50,7 @@ class Verification:
 
 
 def verify(run: Verification) -> Iterator[Sequence[Finding]]:
-    """What each page tells, once it is on disk; goes on from where the memory says that it was."""
+    """The findings of each page, once they are on disk; goes on from the checkpoint."""
     if run.checkpoint.stage is Stage.LISTING:
         _list(run)
     with ThreadPoolExecutor(READERS) as readers:
@@ -102,7 +102,7 @@ def _unexplained(ledger: Ledger, listed: Mapping[str, Sequence[StoredVersion]]) 
 def _is_as_expected(expected: Expected | None, versions: Sequence[StoredVersion]) -> bool:
     if expected is None:
         return False
-    # A listing tells no SHA-256: comparing asks for it.
+    # A listing has no SHA-256: comparing asks for it.
     hashed = [replace(version, sha256=expected.stored.sha256) for version in versions]
     return compare(expected.stored, hashed).mark is Mark.EQUAL
 
@@ -215,7 +215,7 @@ def _confirmed(run: Verification, key: str, reference_id: str | None) -> Finding
         and finding.mark is Mark.EXTRA
         and _came_late(key, versions, call, run.checkpoint.began_at)
     ):
-        reason = "stored while this ran, by a call whose id its key does not tell"
+        reason = "stored while this ran, by a call whose id cannot be read from its key"
         return Finding(mark=Mark.IN_WORK, key=key, reason=reason)
     return finding
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from call_archive.model.row import Row
 
 LATE_TRANSCRIPT = timedelta(hours=48)
-"""For this long after a file became available, a second listing looks again for a transcript it lacked."""
+"""For this long after a file became available, a recheck reopens a transcript that was absent."""
 
 
 def after_listing(
@@ -35,10 +35,10 @@ def after_listing(
     recheck: bool,
     lease: timedelta = LEASE,
 ) -> Call | None:
-    """The call as it should be noted after rows of it were listed, or None when they tell nothing new.
+    """The call as it should be noted after rows of it were listed, or None when they hold no news.
 
-    `undated` stands in for a row's missing date. `again` looks once more at what ended without being
-    archived (a recheck, a backfill).
+    `default_date` replaces a row's missing date. `recheck` reopens what ended without being archived (in a
+    recheck or a backfill).
     """
     rows = list(rows)
     known = call or new_call(
@@ -72,7 +72,7 @@ def _is_new_file(row: Row, files: Mapping[str, RecordingFile], unnamed: Recordin
     """Whether a row without a name of its own, or one that finds no room, is of a file that is not known yet.
 
     One that began when a known file did is that file: else each listing would open the call anew. One that
-    began after what is waited for has not been waited for. A visit tells: it sees all the files at once.
+    began after what is waited for has not been waited for. A visit decides: it gets all the files at once.
     """
     begun = {file.recorded_at for file in files.values()}
     if row.file_name is None and row.recorded_at in begun:

@@ -1,4 +1,4 @@
-"""What a call has become once a visit tried what was owed. Pure, so that it can be applied again."""
+"""What a call becomes once a visit tried what was pending. Pure, so that it can be applied again."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _after_recording(
     reason = str(outcome) if outcome is not None else _why_not_yet(row, result)
     if isinstance(outcome, PermanentError) or (invalid and file.invalid_bodies >= MAX_INVALID_BODIES):
         return replace(file, status=FileStatus.FAILED, reason=reason)
-    answered = result.error is None and outcome is None  # what is served and unfit has a limit of its own
+    answered = result.error is None and outcome is None  # an invalid body has a limit of its own
     deadline = policy.retry_deadline if answered else policy.outage_deadline
     if given_up or result.now - file.first_seen_at >= deadline:
         return replace(file, status=FileStatus.FAILED, reason=f"given up: {reason}")
@@ -177,7 +177,7 @@ def _not_archived(progress: Progress, age: timedelta, policy: Policy) -> tuple[T
 def _after_unnamed(
     call: Call, result: VisitResult, policy: Policy, *, given_up: bool
 ) -> RecordingFile | None:
-    """The provider names a file only once it is available: no unnamed row left, nothing unnamed owed."""
+    """The provider names a file only once it is available: no unnamed row left, nothing unnamed pending."""
     row = _newest_unnamed(call, result.rows)
     if len(tracked_rows(call, result.rows)) < len(named_rows(result.rows)):
         file = call.unnamed or RecordingFile(recorded_at=call.recorded_at, first_seen_at=result.now)

@@ -1,4 +1,4 @@
-"""When to look again at something that is not ready, or that failed for now."""
+"""Backoff: when to visit again what is not ready, or what failed for now."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def back_off(
     at_latest_seconds: float = MAX_PAUSE_SECONDS,
     lease: timedelta = LEASE,
 ) -> NextVisit:
-    """Plans the next look after `quiet` looks in a row that changed nothing.
+    """Plans the next visit after `unchanged` visits in a row that changed nothing.
 
     Exponential by `factor`, spread by `jitter` (0 to 1) so that an outage's end is no stampede, never sooner
     than the provider asked, and by delayed message while the chain lasts, else parked for the tick.
@@ -78,7 +78,7 @@ def plan_next_visit(call: Call, result: VisitResult, policy: Policy, *, hop: int
         hop=hop,
         unchanged=call.unchanged_visits,
         jitter=jitter,
-        # A transcript that is absent mostly stays so: few looks, and the last when its grace ends.
+        # A transcript that is absent mostly stays so: few visits, and the last when its grace ends.
         factor=4 if grace_ends else 2,
         retry_after_seconds=result.retry_after_seconds,
         lease=policy.lease,

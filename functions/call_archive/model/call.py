@@ -1,4 +1,4 @@
-"""What the ledger knows of a call: its recording files, their transcripts, and whether anything is owed."""
+"""What the ledger knows of a call: its recording files, their transcripts, and whether anything is pending."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LEASE = timedelta(seconds=1200)
-"""How long a queued visit may stay unseen before the tick queues it again; longer than a function may run.
+"""Lease: how long a queued visit may go without a write before the tick queues it again; longer than a function
+may run.
 Where functions may run for less than 900 s, the settings say less."""
 
 MAX_FILES = 100
-"""Kept of a call: DynamoDB holds 400 KB of it, and a file with the longest names takes 3 KB."""
+"""Files of a call that fit into its item: DynamoDB holds 400 KB of it, and a file with the longest names takes 3 KB."""
 
 
 class FileStatus(StrEnum):
     RECORDING = "recording"
-    """Owed: still being recorded, or not archived yet; the reason says which."""
+    """Pending: still being recorded, or not archived yet; the reason says which."""
     ARCHIVED = "archived"
     DELETED_AT_SOURCE = "deleted_at_source"
     FAILED = "failed"
@@ -72,7 +73,7 @@ class RecordingFile:
 
     @property
     def pending_reasons(self) -> list[str]:
-        """Why what is owed of it is not archived yet."""
+        """Why what is pending of it is not archived yet."""
         recording = self.reason if self.status is FileStatus.RECORDING else None
         pending = self.transcript is not None and self.transcript.status is TranscriptStatus.PENDING
         transcript = self.transcript.reason if self.transcript is not None and pending else None

@@ -18,7 +18,7 @@ def deduplicate_names(rows: Iterable[Row], known: Mapping[str, datetime]) -> tup
     """Gives a file a name of its own where the provider gives none, or one that another file has: the one that is
     `known` by it, with its date, or else the earliest.
 
-    Two rows with one name and one date are the same file, told twice. Two without a name are two files.
+    Two rows with one name and one date are one file, listed twice. Two without a name are two files.
     """
     files: dict[str, tuple[object, datetime | None]] = {}
     nameless: Counter[datetime | None] = Counter()

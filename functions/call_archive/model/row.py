@@ -21,12 +21,12 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One recording file as the provider tells it; `file_name` is None while the call is in progress."""
+    """One recording file as the provider lists it; `file_name` is None while the call is in progress."""
 
     reference_id: str
     file_name: str | None
     status: str
     recorded_at: datetime | None
     url: str | None = field(default=None, repr=False)
-    """A signed link: used at once, never kept, never printed."""
+    """A signed link: used at once, never stored, never printed."""
     transcribe: Mapping[str, Any] | None = field(default=None, repr=False)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from call_archive.model.object_key import Origin
 
 MAX_DEPTH = 100
-"""Levels of nesting that are kept of a transcript. Python may not be able to write what it could read, and an
+"""Levels of nesting that a transcript may have. Python may not be able to write what it could read, and an
 indented document of thousands of levels takes all memory."""
 
 COMPLETED = "completed"
@@ -72,5 +72,5 @@ def transcript_document(origin: Origin, transcribe: Mapping[str, Any]) -> bytes:
     }
     try:
         return json.dumps(document, ensure_ascii=False, indent=2).encode()
-    except UnicodeEncodeError:  # half a surrogate pair has no UTF-8: keep it as the escape it came as
+    except UnicodeEncodeError:  # half a surrogate pair has no UTF-8: store it as the escape it came as
         return json.dumps(document, indent=2).encode()

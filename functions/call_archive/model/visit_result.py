@@ -19,7 +19,7 @@ Outcome: TypeAlias = StoredObject | ArchiveError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitResult:
-    """What one visit saw: the provider's rows or its trouble, and how archiving each owed part ended."""
+    """The provider's rows or its error, and how archiving each pending part ended."""
 
     now: datetime
     rows: tuple[Row, ...] = ()

@@ -14,7 +14,7 @@ class Window:
     start: datetime
     end: datetime
     recheck: bool = False
-    """Look once more at calls that are known but ended without everything archived."""
+    """Recheck: calls that ended without everything archived are opened once more."""
 
     def halves(self) -> tuple[Window, Window] | None:
         """The two halves, or None for one second, which cannot be cut."""
@@ -40,7 +40,7 @@ class PendingWindow:
     attempts: int = 0
     last_error: str | None = None
     refused: bool = False
-    """The provider refused it (credentials, a bad request): it will not mend without an operator."""
+    """The provider refused it (credentials, a bad request): only an operator can resolve it."""
 
 
 def cut(

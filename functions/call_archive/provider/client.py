@@ -39,7 +39,7 @@ MAX_NUMBER_DIGITS = 4000
 MAX_TOKEN = 4096
 """In characters; the target of a request may have about 8,000 bytes."""
 MAX_RETRY_AFTER_SECONDS = 3600
-"""For the one who was told."""
+"""For the work that got the answer."""
 MAX_SHARED_PAUSE_SECONDS = 60
 """For all others: one odd answer must not stop the account's whole archive."""
 
@@ -120,7 +120,7 @@ class Telesign:
             raise RetryableError(f"the provider cannot be reached ({type(error).__name__})") from None
 
     def _session(self) -> requests.Session:
-        """One a thread, so that connections are kept; without proxies, .netrc and the environment's say."""
+        """One a thread, so that connections are reused; without proxies, .netrc and the environment's say."""
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
@@ -170,7 +170,7 @@ def _utf8(text: str) -> str:
 
 
 def _body(response: requests.Response) -> bytes:
-    """The whole body, within bounds of size and of time: a body that drips keeps each single read in time."""
+    """The whole body, within bounds of size and of time: a body that drips passes each single read's time-out."""
     deadline = time.monotonic() + MAX_ANSWER_SECONDS
     body = bytearray()
     while chunk := response.raw.read1(64 * 1024, decode_content=True):

@@ -42,7 +42,7 @@ botocore copies what is left of a chunk once for each 16 KiB that it sends.
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html"""
 HEADER_SIZE = 12
 MAX_SPOOL_BYTES = 400 * 1024**2
-"""Of a body that is kept on disk because its length is not told; a function has 512 MB of it."""
+"""Of a body that is spooled to disk because its length is unknown; a function has 512 MB of it."""
 
 
 class Body(Protocol):
@@ -116,7 +116,7 @@ class Downloads:
     def open(self, url: str, *, seconds: float) -> Iterator[Download]:
         """A download of at most `seconds`, its status, type, length and first bytes checked.
 
-        RetryableError when the link has expired or the server is in trouble, InvalidBodyError when what is
+        RetryableError when the link has expired or the server fails, InvalidBodyError when what is
         served is no recording, PermanentError when the link points where we must not go.
         """
         link = parse_link(url, hosts=self._hosts, loopback=self._loopback)
@@ -234,11 +234,13 @@ def _body(response: http.client.HTTPResponse, *, deadline: float) -> Iterator[tu
         with TemporaryFile() as spool:
             yield cast("Body", spool), _spool(response, spool, deadline)
     else:
-        raise RetryableError("the recording's host sent no length, so its end could not be told from a loss")
+        raise RetryableError(
+            "the recording's host sent no length, so a complete body cannot be distinguished from a cut one"
+        )
 
 
 def _spool(response: http.client.HTTPResponse, spool: IO[bytes], deadline: float) -> int:
-    """Keeps a body of unknown length on the function's disk; its length in bytes."""
+    """Spools a body of unknown length to the function's disk; its length in bytes."""
     size = 0
     while piece := response.read1(PIECE):
         size += spool.write(piece)

@@ -36,7 +36,7 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class DeadlineResponse(http.client.HTTPResponse):
-    """Its body may take longer: whoever reads it looks at the time."""
+    """The body has a deadline of its own, held by whoever reads it."""
 
     def __init__(self, sock: socket.socket, *rest: Any, **options: Any) -> None:
         super().__init__(sock, *rest, **options)

@@ -18,7 +18,7 @@ https://www.iana.org/assignments/ipv6-address-space"""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A signed url, taken apart but not changed."""
+    """A signed url, parsed but not changed."""
 
     host: str
     port: int
@@ -27,7 +27,7 @@ class Link:
 
 
 def parse_link(url: str, *, hosts: frozenset[str], loopback: bool) -> Link:
-    """Takes a signed url apart; PermanentError, which names at most its host, when we must not go there."""
+    """Parses a signed url; PermanentError, which names at most its host, when we must not go there."""
     if len(url) > MAX_URL or not all("!" <= character <= "~" for character in url) or "\\" in url:
         raise PermanentError("the provider's link is not a url")
     try:

@@ -91,7 +91,7 @@ def _text(value: object) -> str | None:
 
 
 def _name(value: object) -> str | None:
-    """A file's name. One that is too long is cut and ends in a hash of the whole: it tells files apart."""
+    """A file's name. One that is too long is cut and ends in a hash of the whole: it distinguishes files."""
     name = _text(value)
     whole = (name or "").encode()
     if len(whole) <= MAX_NAME:

@@ -1,4 +1,4 @@
-"""boto3 clients as the functions use them: bounded waits, few retries, and nobody but AWS believed."""
+"""boto3 clients as the functions use them: bounded waits, few retries, and no answer accepted but AWS's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CONNECTIONS = 32
-"""Kept by each client: at least one for each visit of a batch."""
+"""Connections in each client's pool: at least one for each visit of a batch."""
 
 
 def aws_client(service: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The archive: put an object once, and never again."""
+"""The bucket: an object is put once, and never overwritten."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Bucket:
             raise _retryable(error) from None
         except BotoCoreError as error:
             # The answer may have been lost on its way, or came before the body was sent: look. S3 says 403, and
-            # not 404, of a key that does not exist to those who may not list: the first trouble is the one to tell.
+            # not 404, of a key that does not exist to those who may not list: the first error is the one to report.
             with suppress(RetryableError):
                 if self.stored(key) is not None:
                     return None
@@ -125,7 +125,7 @@ class Bucket:
 
 
 def _metadata(origin: Origin) -> dict[str, str]:
-    """What a consumer needs of an object without a second look-up; S3 takes 2 KB of it, in ASCII."""
+    """What a consumer needs of an object without another request; S3 takes 2 KB of it, in ASCII."""
     return {
         "reference-id": segment(origin.reference_id),
         "file-name": segment(origin.file_name),

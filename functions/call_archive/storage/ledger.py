@@ -1,4 +1,4 @@
-"""The ledger: one DynamoDB table that decides what is owed. One item a call, one a window not yet listed."""
+"""The ledger: one DynamoDB table that decides what is pending. One item a call, one a window not yet listed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CURSOR = {"pk": {"S": "cursor"}}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedCall:
-    """What the open and the failed index tell of a call."""
+    """What the open and the failed index hold of a call."""
 
     reference_id: str
     recorded_at: datetime
@@ -138,7 +138,7 @@ class Ledger:
             yield key["pk"].removeprefix("call#")
 
     def put_windows(self, pending: Sequence[PendingWindow]) -> None:
-        """Notes windows as owed; RetryableError when DynamoDB would not take them all."""
+        """Notes windows as pending; RetryableError when DynamoDB would not take them all."""
         for start in range(0, len(pending), WRITE_BATCH):
             requests = [
                 {"PutRequest": {"Item": window_to_item(each)}}

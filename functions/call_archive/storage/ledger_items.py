@@ -65,7 +65,7 @@ def call_to_item(call: Call) -> dict[str, Any]:
             "visits": call.visits,
             "unchanged_visits": call.unchanged_visits,
             "due_at": to_sortable(call.due_at),
-            # The two sparse indexes: `open` while something is owed, `failed` while something was lost.
+            # The two sparse indexes: `open` while something is pending, `failed` while something was lost.
             "next_visit_at": None if call.settled else to_sortable(call.next_visit_at),
             "open_shard": None if call.settled else OPEN_SHARDS[shard],
             "failed_shard": FAILED_SHARDS[shard] if call.failed else None,

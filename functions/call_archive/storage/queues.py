@@ -1,4 +1,4 @@
-"""The two SQS queues that hurry the work along."""
+"""The two SQS queues: hints of what to do now. What is pending stands in the ledger."""
 
 from __future__ import annotations
 

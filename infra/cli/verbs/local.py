@@ -85,7 +85,7 @@ def up(
     port: int,
     as_json: bool,
 ) -> None:
-    """Leaves an archive running here, looking for new calls each minute, until `local down`.
+    """Leaves an archive running here, which lists new calls each minute, until `local down`.
 
     It archives calls from now on; for earlier ones use `call-archive backfill`. (The simulated provider's
     are all archived; six more arrive a minute.) The other verbs find it by themselves. Asked again while it

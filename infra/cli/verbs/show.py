@@ -56,7 +56,7 @@ def _known(call: Call) -> dict[str, Any]:
 
 
 def _known_file(call: Call, name: str | None, file: RecordingFile) -> dict[str, Any]:
-    """What `find` tells, and why the transcript is where it is."""
+    """What `find` prints, and why the transcript is where it is."""
     from infra.cli.file_records import record_of
 
     record = record_of(call.reference_id, name, file)

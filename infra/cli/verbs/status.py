@@ -34,7 +34,7 @@ def status(deployment: Deployment, *, as_json: bool) -> None:
 
 
 def summary_of(deployment: Deployment, now: datetime) -> dict[str, Any]:
-    """Everything `status` tells, with the advice that follows from it."""
+    """Everything that `status` prints, with the advice that follows from it."""
     from call_archive.tick import listing_lag
 
     ledger = deployment.ledger

@@ -71,7 +71,7 @@ def compare(deployment: Deployment, truth: Iterable[TrueCall], now: datetime) ->
 
 
 def expected_objects(files: Iterable[TrueFile], now: datetime) -> Mapping[str, Holds]:
-    """What must be in the bucket by then, and how to tell that an object's bytes are right."""
+    """What must be in the bucket by then, and the check that an object's bytes are right."""
     expected: dict[str, Holds] = {}
     for file in files:
         if file.status_at(now) != "available":

@@ -29,7 +29,7 @@ class Result:
     comparison: Comparison
     calls: int
     events: int
-    """What the consumer of every object was told of, one an object."""
+    """Events that the consumer of every object got, one an object."""
     deploy_seconds: float
     archive_seconds: float
 

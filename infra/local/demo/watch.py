@@ -1,4 +1,4 @@
-"""Watching an archive work, by its ledger alone, until nothing of the provider's is owed any more."""
+"""Watching an archive work, by its ledger alone, until nothing of the provider's is pending any more."""
 
 import time
 from collections.abc import Iterable

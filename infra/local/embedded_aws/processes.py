@@ -1,4 +1,4 @@
-"""Processes that outlive the command that began them, told apart from others that reuse their number."""
+"""Processes that outlive the command that began them, distinguished from others that reuse their number."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detached:
-    """A process that leads a group of its own; `started` is as the system tells it."""
+    """A process that leads a group of its own; `started` is as the system reports it."""
 
     pid: int
     started: str
