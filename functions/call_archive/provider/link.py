@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
@@ -23,7 +23,8 @@ class Link:
     host: str
     port: int
     secure: bool
-    target: str
+    target: str = field(repr=False)
+    """Path and query, which hold the signature."""
 
 
 def parse_link(url: str, *, hosts: frozenset[str], loopback: bool) -> Link:
