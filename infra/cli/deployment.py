@@ -42,6 +42,8 @@ class Deployment:
     fetcher_function: str
     dashboard: str
     lease: timedelta
+    schema: int
+    """Of the items that its functions write."""
     consumers: Mapping[str, str]
 
     @cached_property
@@ -54,6 +56,16 @@ class Deployment:
         from call_archive.storage.queues import Queue
 
         return Queue(self.connection.client("sqs"), url)
+
+    def refuse_older(self) -> None:
+        """InputError when its functions could not read what is written here: for every verb that writes."""
+        from call_archive.storage.ledger_items import SCHEMA
+
+        if self.schema < SCHEMA:
+            raise InputError(
+                f"The stack {self.stack} keeps its ledger in schema {self.schema}, and this call-archive would write"
+                f" schema {SCHEMA}: deploy this version first (`cdk deploy`); nothing was changed."
+            )
 
 
 def find_deployment(*, stack: str | None = None, aws: bool = False) -> Deployment:
@@ -74,6 +86,7 @@ def find_deployment(*, stack: str | None = None, aws: bool = False) -> Deploymen
 
 
 def deployment_of(stack: str, outputs: Mapping[str, str], connection: Connection) -> Deployment:
+    """The archive with these outputs; InputError when this version cannot work with it."""
     try:
         return Deployment(
             connection=connection,
@@ -90,6 +103,7 @@ def deployment_of(stack: str, outputs: Mapping[str, str], connection: Connection
             fetcher_function=outputs["FetcherFunction"],
             dashboard=outputs["Dashboard"],
             lease=timedelta(seconds=int(outputs["LeaseSeconds"])),
+            schema=_readable_schema(stack, outputs["Schema"]),
             consumers=json.loads(outputs["Consumers"]),
         )
     except KeyError as missing:
@@ -109,6 +123,22 @@ def with_deployment(command: Callable[..., None]) -> Callable[..., None]:
         command(find_deployment(stack=stack, aws=aws), *context, **options)
 
     return found
+
+
+def _readable_schema(stack: str, output: str) -> int:
+    from call_archive.storage.ledger_items import SCHEMA
+
+    if not re.fullmatch("[0-9]{1,9}", output):
+        raise InputError(
+            f"The stack {stack} has the output Schema '{in_one_line(output)}', which is no whole number: deploy it"
+            " again, or name another with --stack."
+        )
+    if int(output) > SCHEMA:
+        raise InputError(
+            f"The stack {stack} keeps its ledger in schema {output}, and this call-archive reads up to {SCHEMA}:"
+            " upgrade call-archive to the version that was deployed."
+        )
+    return int(output)
 
 
 def _outputs(connection: Connection, stack: str) -> dict[str, str]:
