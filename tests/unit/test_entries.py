@@ -466,6 +466,7 @@ def test_a_window_that_cannot_be_read_fails_its_message_alone(world: World) -> N
     newer = made_newer(world, pk)
     of_the_other = json.dumps({"start": "2026-03-01T12:00:00", "end": "2026-03-01T12:00:00", "hop": 0})
     assert failed(lister.handler(records(message, of_the_other), CONTEXT)) == ["m0"]
+    assert [told["error"] for told in world.told("message_failed")] == ["SchemaError"]
     assert item_of(world, pk) == newer
     assert world.ledger.read_window(other.window) is None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from call_archive.errors import SchemaError
 from call_archive.model.call import (
@@ -473,13 +474,27 @@ def test_of_many_calls_the_others_are_written(ledger: Ledger, make_call: MakeCal
     assert isinstance(refused, SchemaError)
 
 
+def test_a_window_that_was_not_taken_never_passes_for_pending(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the answer does not say what is in its way."""
+
+    def refuse(**_request: object) -> None:
+        raise ClientError({"Error": {"Code": "ConditionalCheckFailedException", "Message": ""}}, "PutItem")
+
+    monkeypatch.setattr(ledger.client, "put_item", refuse)
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        ledger.put_windows([OWED])
+
+
 def test_of_many_windows_the_others_are_pending(ledger: Ledger) -> None:
-    first, newer, last = (an_owed_window(a_window(seconds=60 * number)) for number in (1, 2, 3))
+    """More than are put at a time, and the first of them is refused."""
+    newer, *others = (an_owed_window(a_window(seconds=60 * number)) for number in range(1, 60))
     ledger.put_windows([newer])
     made_unreadable(ledger, window_key(newer.window), NEWER)
     with pytest.raises(SchemaError, match="window#"):
-        ledger.put_windows([first, newer, last])
-    assert [ledger.read_window(each.window) for each in (first, last)] == [first, last]
+        ledger.put_windows([newer, *others])
+    assert [ledger.read_window(each.window) for each in others] == others
 
 
 def test_calls_that_cannot_be_read_keep_no_others_from_being_due(ledger: Ledger, make_call: MakeCall) -> None:

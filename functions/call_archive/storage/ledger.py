@@ -307,6 +307,8 @@ class Ledger:
             there: dict[str, Any] = answer.get("Item", {})
             if there:
                 check_schema(deserialized(there))
+            if condition is None:  # nothing else can be in the way: it must not pass for done
+                raise
             return there
         return None
 
