@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 from infra.errors import InputError
 
 CONNECT_TIMEOUT_SECONDS = 10
+CONNECTIONS = 16
+"""Kept by each client: the ledger writes as many windows side by side."""
 LOCAL_ACCESS_KEY = "test"
 """The access key and the secret of the local stand-in, which takes any."""
 
@@ -62,6 +64,7 @@ class Connection:
 
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            max_pool_connections=CONNECTIONS,
             retries={"mode": "standard", "total_max_attempts": 4},
         )
         if self.endpoint_url is None:

@@ -1,6 +1,7 @@
 """A deployed archive, as the outputs of its stack describe it: on AWS or on this machine."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from infra.connection import Connection
-from infra.errors import InputError
+from infra.errors import InputError, in_one_line
 
 if TYPE_CHECKING:
     from call_archive.storage.ledger import Ledger
@@ -33,6 +34,8 @@ class Deployment:
     fetcher_function: str
     dashboard: str
     lease: timedelta
+    schema: int
+    """Of the items that its functions write."""
     consumers: Mapping[str, str]
 
     @cached_property
@@ -46,8 +49,19 @@ class Deployment:
 
         return Queue(self.connection.client("sqs"), url)
 
+    def refuse_older(self) -> None:
+        """InputError when its functions could not read what is written here: for every verb that writes."""
+        from call_archive.storage.ledger_items import SCHEMA
+
+        if self.schema < SCHEMA:
+            raise InputError(
+                f"The stack {self.stack} has its ledger in schema {self.schema}, and this call-archive would write"
+                f" schema {SCHEMA}: deploy this version first (`cdk deploy`); nothing was changed."
+            )
+
 
 def deployment_of(stack: str, outputs: Mapping[str, str], connection: Connection) -> Deployment:
+    """The archive with these outputs; InputError when this version cannot work with it."""
     try:
         return Deployment(
             connection=connection,
@@ -64,6 +78,7 @@ def deployment_of(stack: str, outputs: Mapping[str, str], connection: Connection
             fetcher_function=outputs["FetcherFunction"],
             dashboard=outputs["Dashboard"],
             lease=timedelta(seconds=int(outputs["LeaseSeconds"])),
+            schema=_readable_schema(stack, outputs["Schema"]),
             consumers=json.loads(outputs["Consumers"]),
         )
     except KeyError as missing:
@@ -71,3 +86,19 @@ def deployment_of(stack: str, outputs: Mapping[str, str], connection: Connection
             f"The stack {stack} has no output {missing.args[0]}: it is not an archive of this version; "
             "deploy it again, or name another with --stack."
         ) from missing
+
+
+def _readable_schema(stack: str, output: str) -> int:
+    from call_archive.storage.ledger_items import SCHEMA
+
+    if not re.fullmatch("[0-9]{1,9}", output):
+        raise InputError(
+            f"The stack {stack} has the output Schema '{in_one_line(output)}', which is no whole number: deploy it"
+            " again, or name another with --stack."
+        )
+    if int(output) > SCHEMA:
+        raise InputError(
+            f"The stack {stack} has its ledger in schema {output}, and this call-archive reads up to {SCHEMA}:"
+            " upgrade call-archive to the version that was deployed."
+        )
+    return int(output)

@@ -9,7 +9,7 @@ from infra.constructs.functions import Dependencies, Fetcher, Lister, Shared
 from infra.constructs.monitoring import Monitoring
 from infra.constructs.queues import WorkQueues, grant_feeding, grant_measuring, grant_sending
 from infra.constructs.schedule import Schedule
-from infra.constructs.storage import Archive, Credentials, Ledger
+from infra.constructs.storage import LEDGER_SCHEMA, Archive, Credentials, Ledger
 from infra.packaging.layer import Layer
 
 
@@ -104,6 +104,7 @@ class CallArchiveStack(cdk.Stack):
             "FetcherFunction": self.fetcher.function.function_name,
             "Consumers": self.to_json_string(self.consumers.queue_urls()),
             "LeaseSeconds": str(self._config.lease_seconds),
+            "Schema": str(LEDGER_SCHEMA),
             "Dashboard": self.monitoring.dashboard.dashboard_name,
         }
         scope = Construct(self, "Outputs")

@@ -21,7 +21,7 @@ RECORD_FILE = "record.jsonl"
 RECORDED = {
     b"AmazonSQS.SendMessage": "SendMessage",
     b"AmazonSQS.SendMessageBatch": "SendMessageBatch",
-    b"DynamoDB_20120810.BatchWriteItem": "BatchWriteItem",
+    b"DynamoDB_20120810.PutItem": "PutItem",
 }
 OK = 200
 
@@ -51,15 +51,14 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         await ministack(scope, receive, send)
         return
     body = await whole(receive)
-    status, answer = 0, b""
+    status = 0
 
     async def send_once_recorded(message: Message) -> None:
-        nonlocal status, answer
+        nonlocal status
         status = message.get("status", status)
-        answer += message.get("body", b"")
         # Whoever waits for the answer may act on it at once: by then it must stand in the record.
         if message["type"] == "http.response.body" and not message.get("more_body"):
-            _write(_lines(operation, json.loads(body), answer if status == OK else None))
+            _write(_lines(operation, json.loads(body), answered=status == OK))
         await send(message)
 
     await ministack(scope, given(body), send_once_recorded)
@@ -86,14 +85,11 @@ def _operation(scope: Mapping[str, Any]) -> str | None:
     return RECORDED.get(targets[0]) if targets else None
 
 
-def _lines(operation: str, request: Mapping[str, Any], answer: bytes | None) -> Iterator[dict[str, Any]]:
-    if operation != "BatchWriteItem":
+def _lines(operation: str, request: Mapping[str, Any], *, answered: bool) -> Iterator[dict[str, Any]]:
+    if operation != "PutItem":
         yield from ({"message": each["MessageBody"]} for each in request.get("Entries", [request]))
-    elif answer is not None:
-        left = json.loads(answer).get("UnprocessedItems", {})
-        for table, puts in request["RequestItems"].items():
-            items = [put["PutRequest"]["Item"] for put in puts if put not in left.get(table, [])]
-            yield from ({"window": item} for item in items if item["pk"]["S"].startswith("window#"))
+    elif answered and request["Item"]["pk"]["S"].startswith("window#"):
+        yield {"window": request["Item"]}
 
 
 def _write(lines: Iterator[dict[str, Any]]) -> None:

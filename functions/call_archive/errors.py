@@ -29,6 +29,11 @@ class StaleTokenError(RetryableError):
     """A page's token is no longer accepted: the window must be listed from its first page."""
 
 
+class SchemaError(RetryableError):
+    """An item of the ledger has a schema that this version does not read: it stays as it is until a version is
+    deployed that does."""
+
+
 class UnknownCallError(ArchiveError):
     """The provider does not know the reference id (404)."""
 

@@ -6,7 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from call_archive.errors import PermanentError, RefusedError, RetryableError, StaleTokenError
+from call_archive.errors import (
+    PermanentError,
+    RefusedError,
+    RetryableError,
+    SchemaError,
+    StaleTokenError,
+)
 from call_archive.model.after_listing import after_listing
 from call_archive.model.backoff import NextVisit, back_off
 from call_archive.model.call import LEASE
@@ -14,7 +20,7 @@ from call_archive.model.message import VisitMessage, WindowMessage
 from call_archive.model.window import PendingWindow, Window, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from call_archive.model.call import Call
@@ -28,8 +34,8 @@ MAX_RESTARTS = 2
 
 
 class Ledger(Protocol):
-    def read_many(self, reference_ids: Iterable[str]) -> dict[str, Call]: ...
-    def write_many(self, calls: Sequence[Call]) -> Sequence[bool | PermanentError]: ...
+    def read_each(self, reference_ids: Iterable[str]) -> Mapping[str, Call | SchemaError]: ...
+    def write_many(self, calls: Sequence[Call]) -> Sequence[bool | PermanentError | SchemaError]: ...
     def read_window(self, window: Window) -> PendingWindow | None: ...
     def put_windows(self, pending: Sequence[PendingWindow]) -> None: ...
     def update_window(self, pending: PendingWindow) -> None: ...
@@ -116,10 +122,14 @@ def _list_pages(window: Window, deps: ListDeps, seconds_left: Callable[[], float
 
 
 def _list_once(window: Window, deps: ListDeps, seconds_left: Callable[[], float]) -> int:
-    """All pages; the number of rows. The list ends at no token, and at one that was there before."""
+    """All pages; the number of rows. The list ends at no token, and at one that was there before.
+
+    SchemaError when a call's item cannot be read, once all the others are noted: the window must stay owed, for
+    what is listed of that call may be new.
+    """
     page = deps.provider.first_page(window)
     rows = len(page.rows)
-    _record_page(page, window, deps)
+    refused = _record_page(page, window, deps)
     tokens = set()
     while page.token is not None and page.token not in tokens:
         if seconds_left() < MIN_SECONDS:
@@ -127,7 +137,9 @@ def _list_once(window: Window, deps: ListDeps, seconds_left: Callable[[], float]
         tokens.add(page.token)
         page = _next_page(page.token, deps)
         rows += len(page.rows)
-        _record_page(page, window, deps)
+        refused += _record_page(page, window, deps)
+    if refused:
+        raise refused[0]
     return rows
 
 
@@ -141,42 +153,58 @@ def _next_page(token: str, deps: ListDeps) -> Page:
         raise CutShortError(error) from None
 
 
-def _record_page(page: Page, window: Window, deps: ListDeps) -> None:
-    """Notes each call of the page that is news, then queues its visit."""
+def _record_page(page: Page, window: Window, deps: ListDeps) -> list[SchemaError]:
+    """Notes each call of the page that is news, then queues its visit; an error for each that cannot be read."""
+    refused: list[SchemaError] = []
     if page.unreadable:
         deps.emit("row_unreadable", **_bounds(window), rows=page.unreadable)
     rows_by_call: dict[str, list[Row]] = defaultdict(list)
     for row in page.rows:
         rows_by_call[row.reference_id].append(row)
     while rows_by_call:
-        known = deps.ledger.read_many(rows_by_call)
-        news = [
-            call
-            for reference_id, rows in rows_by_call.items()
-            if (call := _after_listing(known.get(reference_id), rows, window, deps)) is not None
-        ]
+        known = deps.ledger.read_each(rows_by_call)
+        news = list(_news(known, rows_by_call, window, deps))
         written = dict(zip([call.reference_id for call in news], deps.ledger.write_many(news), strict=True))
         noted = [reference_id for reference_id, outcome in written.items() if outcome is True]
         for reference_id in noted:
             deps.emit("call_listed", reference_id=reference_id)
         deps.fetch_queue.send([VisitMessage(reference_id=reference_id) for reference_id in noted])
-        _emit_rejected(written, window, deps)
+        unnoted = {
+            reference_id: outcome
+            for reference_id, outcome in {**known, **written}.items()
+            if isinstance(outcome, PermanentError | SchemaError)
+        }
+        _emit_rejected(unnoted, window, deps)
+        refused += [error for error in unnoted.values() if isinstance(error, SchemaError)]
         # Somebody else wrote these between our read and our write: read them anew.
         lost = [reference_id for reference_id, outcome in written.items() if outcome is False]
         rows_by_call = defaultdict(list, {each: rows_by_call[each] for each in lost})
+    return refused
 
 
-def _emit_rejected(written: Mapping[str, bool | PermanentError], window: Window, deps: ListDeps) -> None:
-    """What cannot be noted counts as unreadable, and holds up neither its page nor its window."""
-    for reference_id, outcome in written.items():
-        if isinstance(outcome, PermanentError):
-            deps.emit("row_unreadable", **_bounds(window), reference_id=reference_id, reason=str(outcome))
+def _emit_rejected(
+    unnoted: Mapping[str, PermanentError | SchemaError], window: Window, deps: ListDeps
+) -> None:
+    """What cannot be noted counts as unreadable, and does not hold up its page."""
+    for reference_id, error in unnoted.items():
+        deps.emit("row_unreadable", **_bounds(window), reference_id=reference_id, reason=str(error))
 
 
-def _after_listing(call: Call | None, rows: list[Row], window: Window, deps: ListDeps) -> Call | None:
-    return after_listing(
-        call, rows, now=deps.now(), default_date=window.start, recheck=window.recheck, lease=deps.lease
-    )
+def _news(
+    known: Mapping[str, Call | SchemaError],
+    rows_by_call: Mapping[str, list[Row]],
+    window: Window,
+    deps: ListDeps,
+) -> Iterator[Call]:
+    for reference_id, rows in rows_by_call.items():
+        before = known.get(reference_id)
+        if isinstance(before, SchemaError):
+            continue
+        after = after_listing(
+            before, rows, now=deps.now(), default_date=window.start, recheck=window.recheck, lease=deps.lease
+        )
+        if after is not None:
+            yield after
 
 
 def _halve(pending: PendingWindow, error: RetryableError, deps: ListDeps, *, hop: int) -> None:
@@ -203,7 +231,7 @@ def _postpone(pending: PendingWindow, error: RetryableError, deps: ListDeps, *, 
             next_visit_at=plan.next_visit_at,
             attempts=pending.attempts + 1,
             last_error=str(error),
-            refused=isinstance(error, RefusedError),
+            refused=isinstance(error, RefusedError | SchemaError),
         )
     )
     deps.emit("window_postponed", **_bounds(pending.window), attempts=pending.attempts + 1, reason=str(error))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from call_archive.errors import SchemaError
 from call_archive.list_window import Queue, enqueue_windows
 from call_archive.model.call import LEASE
 from call_archive.model.message import VisitMessage, WindowMessage
@@ -63,11 +65,23 @@ class TickDeps:
 
 
 def tick(deps: TickDeps, *, seconds_left: Callable[[], float]) -> None:
+    """SchemaError when an item of the ledger cannot be read, once everything else is done."""
     now = deps.now()
-    _cut_windows(deps, now, seconds_left)
-    _sweep_windows(deps, now)
-    _sweep_calls(deps, now)
-    _emit_gauges(deps, now)
+    refused = []
+    steps = (
+        partial(_cut_windows, seconds_left=seconds_left),
+        _sweep_windows,
+        _sweep_calls,
+        _tell_open_calls,
+        _tell_listing_lag,
+    )
+    for step in steps:
+        try:
+            step(deps, now)
+        except SchemaError as error:
+            refused.append(error)
+    if refused:
+        raise refused[0]
 
 
 def recheck(deps: TickDeps) -> None:
@@ -81,7 +95,7 @@ def recheck(deps: TickDeps) -> None:
     deps.emit("recheck_queued", windows=len(windows))
 
 
-def _cut_windows(deps: TickDeps, now: datetime, seconds_left: Callable[[], float]) -> None:
+def _cut_windows(deps: TickDeps, now: datetime, *, seconds_left: Callable[[], float]) -> None:
     """From the cursor, less an overlap for rows that were listed late, until now."""
     listed_until = deps.ledger.listed_until()
     start = deps.archive_from
@@ -125,13 +139,15 @@ def _sweep_calls(deps: TickDeps, now: datetime) -> None:
         deps.emit("due_calls_queued", calls=len(leased))
 
 
-def _emit_gauges(deps: TickDeps, now: datetime) -> None:
+def _tell_open_calls(deps: TickDeps, now: datetime) -> None:
     ages = [(now - call.opened_at).total_seconds() for call in deps.ledger.open_calls()]
     deps.gauge("OpenCalls", len(ages))
     deps.gauge("OldestOpenCallAge", max(ages, default=0))
-    deps.gauge(
-        "ListingLag", listing_lag(deps.ledger.listed_until(), deps.ledger.open_windows(), now).total_seconds()
-    )
+
+
+def _tell_listing_lag(deps: TickDeps, now: datetime) -> None:
+    lag = listing_lag(deps.ledger.listed_until(), deps.ledger.open_windows(), now)
+    deps.gauge("ListingLag", lag.total_seconds())
 
 
 def listing_lag(listed_until: datetime | None, windows: Iterable[PendingWindow], now: datetime) -> timedelta:

@@ -45,6 +45,22 @@ def with_deployment(command: Callable[..., None]) -> Callable[..., None]:
     return found
 
 
+def _readable_schema(stack: str, output: str) -> int:
+    from call_archive.storage.ledger_items import SCHEMA
+
+    if not re.fullmatch("[0-9]{1,9}", output):
+        raise InputError(
+            f"The stack {stack} has the output Schema '{in_one_line(output)}', which is no whole number: deploy it"
+            " again, or name another with --stack."
+        )
+    if int(output) > SCHEMA:
+        raise InputError(
+            f"The stack {stack} keeps its ledger in schema {output}, and this call-archive reads up to {SCHEMA}:"
+            " upgrade call-archive to the version that was deployed."
+        )
+    return int(output)
+
+
 def _outputs(connection: Connection, stack: str) -> dict[str, str]:
     from botocore.exceptions import ClientError
 

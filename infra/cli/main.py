@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from call_archive.errors import ArchiveError
 from infra.cli.aws_errors import explained
 from infra.errors import CommandError
 
@@ -100,6 +101,8 @@ def run(arguments: list[str] | None = None) -> int:
         return _say("Interrupted.", INTERRUPTED)
     except CommandError as error:
         return _say(str(error), error.exit_code)
+    except ArchiveError as error:
+        return _say(f"{error}.", CommandError.exit_code)
     except BrokenPipeError:
         # The reader of our output left; Python would complain of it once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -17,13 +17,15 @@ _ARCHIVED_PREFIXES = ("recordings/*", "transcripts/*")
 
 _LISTING_ACTIONS = (
     "dynamodb:BatchGetItem",
-    "dynamodb:BatchWriteItem",
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
 )
 _VISITING_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem")
+
+LEDGER_SCHEMA = 1
+"""Of the items that the functions write: `call_archive.storage.ledger_items.SCHEMA`, which no construct imports."""
 
 _OPEN = "open"
 """The one index that the functions read; the others are the operator's."""
@@ -132,8 +134,8 @@ class Ledger(Construct):
             removal_policy=RemovalPolicy.RETAIN,
         )
         # Sparse: an item is in `open` or `failed` only while it has that index's shard.
-        self._add_index(_OPEN, "open_shard", "next_visit_at", ["recorded_at", "opened_at"])
-        self._add_index("failed", "failed_shard", "recorded_at", ["opened_at"])
+        self._add_index(_OPEN, "open_shard", "next_visit_at", ["recorded_at", "opened_at", "schema"])
+        self._add_index("failed", "failed_shard", "recorded_at", ["opened_at", "schema"])
         self._add_index("by_day", "day", "day_order")
 
     def grant_listing(self, grantee: iam.IGrantable) -> None:

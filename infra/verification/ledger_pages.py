@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from call_archive.errors import SchemaError
 from call_archive.storage.ledger_items import call_from_item
 from infra.verification.bucket_versions import UnreadableError
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 PAGE_CALLS = 500
 DAY = timedelta(days=1)
-DAMAGED = (LookupError, TypeError, ValueError, AttributeError)
-"""What an item raises that is not of the form in which the ledger writes it."""
+DAMAGED = (LookupError, TypeError, ValueError, AttributeError, SchemaError)
+"""What an item raises that is not of the form in which the ledger writes it, or not of a schema that is read here."""
 
 Position = dict[str, Any]
 
@@ -54,11 +55,15 @@ def calls_page(ledger: Ledger, chosen: Range | None, position: Position) -> Call
 def read_calls(ledger: Ledger, reference_ids: Iterable[str]) -> tuple[dict[str, Call], dict[str, str]]:
     """The calls that are known, and of the damaged ones why; one damaged item spoils no other."""
     wanted = list(dict.fromkeys(reference_ids))
+    calls: dict[str, Call] = {}
+    damaged: dict[str, str] = {}
     try:
-        return ledger.read_many(wanted), {}
+        for reference_id, found in ledger.read_each(wanted).items():
+            if isinstance(found, SchemaError):
+                damaged[reference_id] = _damage(found)
+            else:
+                calls[reference_id] = found
     except DAMAGED:
-        calls: dict[str, Call] = {}
-        damaged: dict[str, str] = {}
         for reference_id in wanted:
             try:
                 call = read_call(ledger, reference_id)
@@ -66,7 +71,7 @@ def read_calls(ledger: Ledger, reference_ids: Iterable[str]) -> tuple[dict[str, 
                 damaged[reference_id] = str(error)
             else:
                 calls |= {reference_id: call} if call else {}
-        return calls, damaged
+    return calls, damaged
 
 
 def read_call(ledger: Ledger, reference_id: str) -> Call | None:
@@ -120,4 +125,6 @@ def _of_days(ledger: Ledger, chosen: Range, position: Position) -> CallsPage:
 
 
 def _damage(error: Exception) -> str:
+    if isinstance(error, SchemaError):
+        return str(error)
     return f"the ledger's item cannot be read ({type(error).__name__})"

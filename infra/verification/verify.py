@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from infra.verification.ledger_pages import Range
 
 READERS = 10
-"""As many as boto3 keeps connections."""
+"""Fewer than the connections that each client keeps."""
 
 SETTLED_AT_ONCE = 100
 MAX_READINGS = 5

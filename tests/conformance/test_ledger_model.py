@@ -41,13 +41,13 @@ def test_only_who_read_the_last_version_writes(system: System) -> None:
 
 
 def test_a_call_that_nobody_wrote_is_not_there(system: System) -> None:
-    assert (system.ledger.read("call-1"), system.ledger.read_many(["call-1"])) == (None, {})
+    assert (system.ledger.read("call-1"), system.ledger.read_each(["call-1"])) == (None, {})
 
 
 def test_many_are_written_and_read_each_for_itself(system: System) -> None:
     system.ledger.write(named("call-2"))
     assert system.ledger.write_many([named("call-1"), named("call-2")]) == [True, False]
-    assert set(system.ledger.read_many(["call-1", "call-2", "call-3"])) == {"call-1", "call-2"}
+    assert set(system.ledger.read_each(["call-1", "call-2", "call-3"])) == {"call-1", "call-2"}
 
 
 def test_a_lease_is_given_to_who_saw_the_last_one(system: System) -> None:

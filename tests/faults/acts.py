@@ -26,7 +26,7 @@ TICKS = (
     Dependency.GET_ITEM,
     Dependency.UPDATE_ITEM,
     Dependency.BATCH_GET_ITEM,
-    Dependency.BATCH_WRITE_ITEM,
+    Dependency.PUT_WINDOW,
     Dependency.QUERY,
     Dependency.SEND_MESSAGE_BATCH,
     Dependency.GET_QUEUE_ATTRIBUTES,

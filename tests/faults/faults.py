@@ -14,10 +14,10 @@ class Dependency(StrEnum):
     HEAD_OBJECT = "S3 HeadObject"
     GET_ITEM = "DynamoDB GetItem"
     PUT_ITEM = "DynamoDB PutItem"
+    PUT_WINDOW = "DynamoDB PutItem of a window"
     UPDATE_ITEM = "DynamoDB UpdateItem"
     DELETE_ITEM = "DynamoDB DeleteItem"
     BATCH_GET_ITEM = "DynamoDB BatchGetItem"
-    BATCH_WRITE_ITEM = "DynamoDB BatchWriteItem"
     QUERY = "DynamoDB Query"
     SEND_MESSAGE_BATCH = "SQS SendMessageBatch"
     GET_QUEUE_ATTRIBUTES = "SQS GetQueueAttributes"
@@ -63,7 +63,7 @@ MEANINGS = {
     Fault.HTML: "a web page with status 200; nothing was done",
     Fault.DENIED: "401 or 403, or the service's own; a name server that refuses",
     Fault.NOT_FOUND: "404, or the service's own; a name that does not exist",
-    Fault.PARTIAL: "`Failed` entries, `UnprocessedKeys`, `UnprocessedItems`",
+    Fault.PARTIAL: "`Failed` entries, `UnprocessedKeys`",
     Fault.ANSWER_LOST: "it was done, and the connection is reset instead of an answer",
     Fault.DONE_500: "it was done, and the answer is an internal error",
     Fault.WRONG_CHECKSUM: "S3: `BadDigest`, or another object's checksum; DynamoDB: another answer's CRC-32",
@@ -80,10 +80,10 @@ WRITES = (
     Dependency.PUT_ITEM,
     Dependency.UPDATE_ITEM,
     Dependency.DELETE_ITEM,
-    Dependency.BATCH_WRITE_ITEM,
+    Dependency.PUT_WINDOW,
     Dependency.SEND_MESSAGE_BATCH,
 )
-BATCHES = (Dependency.SEND_MESSAGE_BATCH, Dependency.BATCH_GET_ITEM, Dependency.BATCH_WRITE_ITEM)
+BATCHES = (Dependency.SEND_MESSAGE_BATCH, Dependency.BATCH_GET_ITEM)
 OF_NAMES = (
     Fault.SILENCE,
     Fault.DENIED,

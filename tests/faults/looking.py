@@ -123,8 +123,7 @@ def _uploads(world: World) -> Iterator[str]:
 def _noted(world: World) -> Iterator[Window]:
     """Every window that DynamoDB took of the functions; the operator's move no cursor."""
     for request in world.stage.fronts.plan.written:
-        for put in json.loads(request)["RequestItems"][world.names.table]:
-            yield window_from_item(put["PutRequest"]["Item"]).window
+        yield window_from_item(json.loads(request)["Item"]).window
 
 
 def _dead_letters(world: World) -> Iterator[str]:

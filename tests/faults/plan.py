@@ -26,7 +26,7 @@ class FaultPlan:
     sent: list[str] = field(default_factory=list)
     """Requests to send messages, as they came, whether they were done or not."""
     written: list[str] = field(default_factory=list)
-    """Requests to write batches of items that were done, told or not."""
+    """Requests to put a window that were done, told or not."""
     _rules: list[Rule] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -29,6 +29,8 @@ PART_OF_AN_UPLOAD = 1000
 """Bytes of it that are read before its connection is reset."""
 DRIPS = 12
 OPERATIONS = {each.split()[-1]: each for each in Dependency if each.startswith(("Dyn", "SQS", "Sec"))}
+OF_A_WINDOW = b'"window#'
+"""In the body of a request to put one: its operation is the same as a call's."""
 SENDING = ("SendMessage", "SendMessageBatch")
 
 
@@ -79,14 +81,17 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def hand_on(self) -> None:
+        body = self._body() if operation(self) else b""
         dependency = self.server.upstream.tells(self)
+        if dependency is Dependency.PUT_ITEM and OF_A_WINDOW in body:
+            dependency = Dependency.PUT_WINDOW
         again = "attempt=1" not in self.headers.get("amz-sdk-request", "attempt=1")
         fault = self.server.plan.take(dependency, again=again) if dependency is not None else None
         if fault is Fault.RESET_MIDWAY and dependency is Dependency.PUT_OBJECT:
             self.rfile.read(PART_OF_AN_UPLOAD)
             self._reset()
             return
-        body = self._body()
+        body = body or self._body()
         if operation(self) in SENDING:
             self.server.plan.sent.append(body.decode())
         if dependency is Dependency.SEND_MESSAGE_BATCH and not self.server.upstream.keeps_delays:
@@ -148,7 +153,8 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {
                 name.lower(): text for name, text in response.getheaders() if name.lower() not in HOP_BY_HOP
             }
-            if operation(self) == "BatchWriteItem" and response.status == HTTPStatus.OK:
+            puts_window = operation(self) == "PutItem" and OF_A_WINDOW in body
+            if puts_window and response.status == HTTPStatus.OK:
                 self.server.plan.written.append(body.decode())
             length = str(len(content)) if self.command != "HEAD" else response.getheader("Content-Length")
             return Answer(

@@ -110,10 +110,6 @@ def part_of(dependency: Dependency, body: bytes) -> tuple[bytes | None, Callable
         failed = [{"Id": left["Id"], "SenderFault": False, "Code": "InternalError"}]
         return _asked(request | {"Entries": done}, done), _told("Failed", failed, {"Successful": []})
     ((table, wanted),) = request["RequestItems"].items()
-    if dependency is Dependency.BATCH_WRITE_ITEM:
-        *done, left = wanted
-        asked = _asked(request | {"RequestItems": {table: done}}, done)
-        return asked, _told("UnprocessedItems", {table: [left]}, {})
     *done, left = wanted["Keys"]
     asked = _asked({"RequestItems": {table: wanted | {"Keys": done}}}, done)
     unprocessed = {table: wanted | {"Keys": [left]}}

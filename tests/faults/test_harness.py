@@ -29,7 +29,7 @@ from tests.faults.world import World, a_world
 from tests.synthesis import ROOT, synthesized
 
 GIVEN_UP = Cell(dependency=Dependency.CALL, fault=Fault.ERROR_503)
-UNNOTED = Cell(dependency=Dependency.BATCH_WRITE_ITEM, fault=Fault.PARTIAL)
+TICKED = Cell(dependency=Dependency.GET_ITEM, fault=Fault.ERROR_503)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_an_archive_that_believes_what_was_not_reported_is_caught(
 
 def test_windows_that_are_not_noted_are_caught(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Ledger, "put_windows", lambda _ledger, _owed: None)
-    result = run(UNNOTED, stage)
+    result = run(TICKED, stage)
     assert {"I1", "I6", "lost:"} <= {wrong.split()[0] for wrong in result.passing.wrong}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from call_archive.storage.ledger_items import SCHEMA
 from infra.config import Config
 from infra.packaging.layer import LAMBDA_PYTHON
 
@@ -161,12 +162,17 @@ def test_a_consumer_hears_of_new_objects_below_its_prefix(
     assert target["DeadLetterConfig"]["Arn"] == queue["RedrivePolicy"]["deadLetterTargetArn"]
 
 
+def test_the_stack_reports_the_schema_that_its_functions_write(template: dict[str, Any]) -> None:
+    assert template["Outputs"]["Schema"]["Value"] == str(SCHEMA)
+
+
 def test_an_operator_is_reported_every_name_needed(template: dict[str, Any]) -> None:
     outputs = template["Outputs"]
     assert set(outputs) == {
         *("Bucket", "Table", "SecretId", "ListerFunction", "FetcherFunction", "Consumers", "Dashboard"),
         *(
             "LeaseSeconds",
+            "Schema",
             "FetchQueueUrl",
             "FetchDlqUrl",
             "WindowsQueueUrl",

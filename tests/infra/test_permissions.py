@@ -18,8 +18,8 @@ ALLOWED = {
     | {
         "ListerLog": {"logs:CreateLogStream", "logs:PutLogEvents"},
         "LedgerTable": {
-            *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
-            *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
+            *("dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:GetItem"),
+            *("dynamodb:PutItem", "dynamodb:UpdateItem"),
         },
         "LedgerTable/index/open": {"dynamodb:Query"},
         "WorkQueuesWindows": OF_A_QUEUE_READER | {"sqs:SendMessage"},

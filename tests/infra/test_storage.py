@@ -84,11 +84,11 @@ def test_the_ledger_finds_what_is_open_what_failed_and_what_is_of_a_day(resource
     assert indexes == {
         "open": (
             ["open_shard", "next_visit_at"],
-            {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["recorded_at", "opened_at"]},
+            {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["recorded_at", "opened_at", "schema"]},
         ),
         "failed": (
             ["failed_shard", "recorded_at"],
-            {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["opened_at"]},
+            {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["opened_at", "schema"]},
         ),
         "by_day": (["day", "day_order"], keys_only),
     }

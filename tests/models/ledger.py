@@ -67,7 +67,7 @@ class Ledger:
         return True
 
     @step
-    def read_many(self, reference_ids: Iterable[str]) -> dict[str, Call]:
+    def read_each(self, reference_ids: Iterable[str]) -> dict[str, Call]:
         return {each: self.calls[each] for each in reference_ids if each in self.calls}
 
     def write_many(self, calls: Sequence[Call]) -> list[bool]:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 READS = frozenset(
     {
         "fetch_queue.length",
-        *(f"ledger.{each}" for each in ("read_many", "read_window", "due_calls", "due_windows")),
+        *(f"ledger.{each}" for each in ("read_each", "read_window", "due_calls", "due_windows")),
         *(f"ledger.{each}" for each in ("open_calls", "open_windows", "listed_until")),
     }
 )

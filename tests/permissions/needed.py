@@ -57,7 +57,6 @@ NEEDED = {
     "fetcher secretsmanager:GetSecretValue secret": open_call(visit_anew, SECRET),
     "fetcher sqs:SendMessage fetch queue": message(visit_too_soon, "SendMessageBatch"),
     "lister dynamodb:BatchGetItem table": message(listing, "BatchGetItem"),
-    "lister dynamodb:BatchWriteItem table": invocation("BatchWriteItem"),
     "lister dynamodb:DeleteItem table": message(listing, "DeleteItem"),
     "lister dynamodb:GetItem table": message(listing, "GetItem"),
     "lister dynamodb:PutItem table": message(listing, "PutItem"),

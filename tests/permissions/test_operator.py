@@ -39,13 +39,13 @@ VERBS: dict[str, tuple[int, set[tuple[str, str]]]] = {
     "show {reference_id}": (DONE, {STACK, ("dynamodb:GetItem", "table")}),
     "backfill {moment} {moment}": (
         DONE,
-        {STACK, ("dynamodb:BatchWriteItem", "table"), ("sqs:SendMessage", "windows queue")},
+        {STACK, ("dynamodb:PutItem", "table"), ("sqs:SendMessage", "windows queue")},
     ),
     "backfill {moment} {moment} --wait --timeout 0": (
         STILL_OPEN,
         {
             STACK,
-            ("dynamodb:BatchWriteItem", "table"),
+            ("dynamodb:PutItem", "table"),
             ("dynamodb:BatchGetItem", "table"),
             ("dynamodb:Query", "open index"),
             ("dynamodb:Query", "failed index"),

@@ -14,7 +14,7 @@ from tests.models.steps import CrashError
 ASKING = ("provider.call", "provider.first_page", "provider.next_page")
 LOOKING = tuple(
     f"ledger.{each}"
-    for each in ("read", "read_many", "read_window", "due_calls", "due_windows", "open_calls", "listed_until")
+    for each in ("read", "read_each", "read_window", "due_calls", "due_windows", "open_calls", "listed_until")
 )
 NOTING = tuple(
     f"ledger.{each}" for each in ("write", "put_windows", "update_window", "finish_window", "move_cursor")

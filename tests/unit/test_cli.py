@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
+from call_archive.errors import RetryableError
 from call_archive.model.call import FileStatus, RecordingFile, StoredObject, Transcript, TranscriptStatus
 from call_archive.model.message import VisitMessage
 from call_archive.model.window import PendingWindow, Window
+from call_archive.storage.ledger_items import SCHEMA
 from infra.cli import find_deployment as deployments
 from infra.cli import main
 from infra.cli import wait as waiting
@@ -236,6 +238,7 @@ def test_a_range_that_cannot_be_meant_changes_nothing(
         (ClientError({"Error": {"Code": "ExpiredToken", "Message": "old"}}, "GetItem"), 2),
         (ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetItem"), 2),
         (ClientError({"Error": {"Code": "InternalFailure", "Message": "no"}}, "GetItem"), 1),
+        (RetryableError("the ledger would not read some calls or windows"), 1),
         (KeyboardInterrupt(), 130),
     ],
 )
@@ -263,6 +266,90 @@ def test_a_bug_shows_as_one(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stack_that_is_no_archive_is_said_to_be_none() -> None:
     with pytest.raises(InputError, match="Other has no output Bucket"):
         deployment_of("Other", {}, Connection())
+
+
+# --- A ledger of another version
+
+
+def outputs_of(deployment: Deployment, schema: str) -> dict[str, str]:
+    names = [name.replace("_", " ").title().replace(" ", "") for name in vars(deployment)]
+    return dict.fromkeys(names, "unused") | {
+        "LeaseSeconds": "1200",
+        "Consumers": "{}",
+        "Table": deployment.table,
+        "Schema": schema,
+    }
+
+
+def test_a_stack_with_a_newer_schema_asks_for_another_call_archive(deployed: Deployment) -> None:
+    outputs = outputs_of(deployed, str(SCHEMA + 1))
+    with pytest.raises(
+        InputError, match="schema 2, and this call-archive reads up to 1: upgrade call-archive"
+    ):
+        deployment_of("CallArchive", outputs, Connection())
+
+
+@pytest.mark.parametrize("schema", ["", "one", "1.0", "-1", "²"])
+def test_a_stack_whose_schema_is_no_number_is_said_to_have_none(deployed: Deployment, schema: str) -> None:
+    with pytest.raises(InputError, match="which is no whole number"):
+        deployment_of("CallArchive", outputs_of(deployed, schema), Connection())
+
+
+@pytest.fixture
+def older(deployed: Deployment, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    """The archive, as a version before this one deployed it."""
+    deployment = deployment_of("CallArchive", outputs_of(deployed, str(SCHEMA - 1)), Connection())
+    monkeypatch.setattr(deployments, "find_deployment", lambda **_named: deployment)
+    return deployment
+
+
+@pytest.mark.parametrize("options", [[], ["--wait", "--timeout", "0"]])
+def test_a_backfill_of_an_older_stack_asks_to_deploy_first(
+    cli: Cli, older: Deployment, options: list[str]
+) -> None:
+    assert cli("backfill", "2026-03-01", "2026-03-01", *options) == 2
+    assert "deploy this version first (`cdk deploy`); nothing was changed." in cli.err
+    assert older.ledger.open_windows() == []
+
+
+def test_an_older_stack_can_be_read(cli: Cli, older: Deployment, make_call: MakeCall) -> None:
+    older.ledger.write(make_call())
+    assert len(find(cli)) == 1
+
+
+@pytest.mark.parametrize(
+    ("pk", "arguments"),
+    [
+        ("call#CALL", ["show", "CALL"]),
+        ("call#CALL", ["find", "--start", "2026-03-01", "--end", "2026-03-01"]),
+        ("call#CALL", ["status"]),
+        ("window#2026-03-01T00:00:00Z#2026-03-01T00:59:59Z#recheck", ["status"]),
+        ("cursor", ["status"]),
+        (
+            "window#2026-03-01T00:00:00Z#2026-03-01T00:59:59Z#recheck",
+            ["backfill", "2026-03-01T00:00:00", "2026-03-01T00:59:59"],
+        ),
+        ("call#CALL", ["backfill", "2026-02-01", "2026-02-01", "--wait", "--timeout", "0"]),
+    ],
+)
+def test_an_item_of_a_newer_version_is_one_sentence_and_stays_as_it_is(
+    cli: Cli, deployed: Deployment, make_call: MakeCall, pk: str, arguments: list[str]
+) -> None:
+    ledger = deployed.ledger
+    first_hour = Window(start=NOON.replace(hour=0), end=NOON.replace(hour=1) - SECOND, recheck=True)
+    ledger.write(make_call())
+    ledger.put_windows([PendingWindow(window=first_hour, due_at=NOON, next_visit_at=NOON)])
+    ledger.move_cursor(NOON)
+    item = ledger.client.get_item(TableName=ledger.table, Key={"pk": {"S": pk}})["Item"]
+    newer = {**item, "schema": {"N": "2"}}
+    ledger.client.put_item(TableName=ledger.table, Item=newer)
+    assert cli(*arguments) == 1
+    assert cli.out == ""
+    assert cli.err.startswith(
+        f"call-archive: the ledger's item {pk} has schema 2 and this version reads up to 1: "
+    )
+    assert len(cli.err.splitlines()) == 1
+    assert ledger.client.get_item(TableName=ledger.table, Key={"pk": {"S": pk}})["Item"] == newer
 
 
 # --- find

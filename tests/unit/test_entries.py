@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +24,20 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.core.botocore_stubber import MockRawResponse
 
 from call_archive import fetcher, lister, telemetry, wiring
-from call_archive.errors import ConfigError, RetryableError
+from call_archive.errors import ConfigError, RetryableError, SchemaError
 from call_archive.model.call import FileStatus, RecordingFile
-from call_archive.model.window import PendingWindow, Window
+from call_archive.model.window import SECOND, PendingWindow, Window
 from call_archive.provider import download as downloads
+from call_archive.provider.client import Telesign
 from call_archive.storage.aws_client import aws_client
+from call_archive.storage.ledger import Ledger
+from call_archive.storage.ledger_items import SCHEMA
 from infra.simulator import Fault
 from tests.debugging import logged_at_debug
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from call_archive.storage.ledger import Ledger
     from call_archive.storage.queues import Queue
     from infra.simulator import SimulatedTelesign
     from tests.unit.conftest import MakeCall, StartTelesign
@@ -328,6 +331,49 @@ def test_the_first_batch_shares_one_set_of_adapters(world: World, monkeypatch: p
     assert len(built) == 1
 
 
+def made_newer(world: World, pk: str) -> dict[str, Any]:
+    """Gives an item the schema of a version that is yet to come; the item."""
+    table = world.ledger.table
+    item = world.ledger.client.get_item(TableName=table, Key={"pk": {"S": pk}})["Item"]
+    newer = {**item, "schema": {"N": str(SCHEMA + 1)}}
+    world.ledger.client.put_item(TableName=table, Item=newer)
+    return newer
+
+
+def item_of(world: World, pk: str) -> Any:
+    return world.ledger.client.get_item(TableName=world.ledger.table, Key={"pk": {"S": pk}})["Item"]
+
+
+def test_a_visit_of_a_call_that_cannot_be_read_fails_alone(world: World, make_call: MakeCall) -> None:
+    reference_id = a_plain_call(world, make_call)
+    world.ledger.write(make_call("NEWER"))
+    newer = made_newer(world, "call#NEWER")
+    answer = fetcher.handler(records(visit_of("NEWER"), visit_of(reference_id)), CONTEXT)
+    assert failed(answer) == ["m0"]
+    (told,) = world.told("message_failed")
+    assert (told["error"], "deploy a version that reads schema 2" in told["reason"]) == ("SchemaError", True)
+    assert item_of(world, "call#NEWER") == newer
+    call = world.ledger.read(reference_id)
+    assert call
+    assert call.visits == 1
+
+
+def test_a_visit_whose_call_is_upgraded_meanwhile_leaves_it_as_it_is(
+    world: World, make_call: MakeCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while a new version is being deployed: both are at work."""
+    reference_id = a_plain_call(world, make_call)
+    from_provider, newer = Telesign.call, []
+
+    def upgraded(provider: Telesign, name: str) -> Any:
+        newer.append(made_newer(world, f"call#{name}"))
+        return from_provider(provider, name)
+
+    monkeypatch.setattr(Telesign, "call", upgraded)
+    assert failed(fetcher.handler(records(visit_of(reference_id)), CONTEXT)) == ["m0"]
+    assert [item_of(world, f"call#{reference_id}")] == newer
+
+
 # --- The lister
 
 
@@ -361,6 +407,101 @@ def test_a_recheck_lists_the_last_days_again(world: World) -> None:
     windows = world.ledger.open_windows()
     assert {pending.window.recheck for pending in windows} == {True}
     assert (len(windows), world.windows_queue.length()) == (49, 49)
+
+
+def owe_all(world: World) -> tuple[PendingWindow, str]:
+    """A window of all that there is, and the message that brings it."""
+    now = world.provider.options.now()
+    start = now.replace(hour=0)
+    pending = PendingWindow(window=Window(start=start, end=now), due_at=start, next_visit_at=now)
+    world.ledger.put_windows([pending])
+    return pending, json.dumps({"start": "2026-03-01T00:00:00", "end": "2026-03-01T12:00:00", "hop": 0})
+
+
+def test_a_window_with_a_call_that_cannot_be_read_lists_the_others_and_stays_pending(
+    world: World, make_call: MakeCall
+) -> None:
+    pending, message = owe_all(world)
+    others = {each.reference_id for each in world.provider.truth()}
+    reference_id = others.pop()
+    world.ledger.write(make_call(reference_id))
+    newer = made_newer(world, f"call#{reference_id}")
+    assert failed(lister.handler(records(message), CONTEXT)) == []
+    assert world.ledger.read_many(others).keys() == others
+    assert {each["reference_id"] for each in world.told("call_listed")} == others
+    (told,) = world.told("row_unreadable")
+    assert (told["reference_id"], "deploy a version" in told["reason"]) == (reference_id, True)
+    assert item_of(world, f"call#{reference_id}") == newer
+    left = world.ledger.read_window(pending.window)
+    assert left
+    assert (left.attempts, left.refused, left.last_error) == (1, True, told["reason"])
+
+
+def test_a_call_that_is_upgraded_while_its_page_is_noted_keeps_its_window_pending(
+    world: World, make_call: MakeCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pending, message = owe_all(world)
+    others = {each.reference_id for each in world.provider.truth()}
+    reference_id = others.pop()
+    read = Ledger.read_each
+
+    def upgraded(ledger: Ledger, names: Iterable[str]) -> Any:
+        found = read(ledger, names)
+        if reference_id in names:
+            world.ledger.write(make_call(reference_id))
+            made_newer(world, f"call#{reference_id}")
+        return found
+
+    monkeypatch.setattr(Ledger, "read_each", upgraded)
+    assert failed(lister.handler(records(message), CONTEXT)) == []
+    assert world.ledger.read_many(others).keys() == others
+    assert [each["reference_id"] for each in world.told("row_unreadable")] == [reference_id]
+    assert world.ledger.read_window(pending.window)
+
+
+def test_a_window_that_cannot_be_read_fails_its_message_alone(world: World) -> None:
+    pending, message = owe_all(world)
+    other = replace(pending, window=replace(pending.window, start=pending.window.end))
+    world.ledger.put_windows([other])
+    pk = "window#2026-03-01T00:00:00Z#2026-03-01T12:00:00Z"
+    newer = made_newer(world, pk)
+    of_the_other = json.dumps({"start": "2026-03-01T12:00:00", "end": "2026-03-01T12:00:00", "hop": 0})
+    assert failed(lister.handler(records(message, of_the_other), CONTEXT)) == ["m0"]
+    assert [told["error"] for told in world.told("message_failed")] == ["SchemaError"]
+    assert item_of(world, pk) == newer
+    assert world.ledger.read_window(other.window) is None
+
+
+@pytest.mark.parametrize("pk", ["cursor", "call#NEWER", "window#2026-03-01T10:00:00Z#2026-03-01T10:59:59Z"])
+def test_a_tick_that_meets_what_it_cannot_read_does_the_rest_and_fails(
+    world: World, make_call: MakeCall, bodies: Callable[[Queue], list[dict[str, Any]]], pk: str
+) -> None:
+    now = world.provider.options.now()
+    hours = [now.replace(hour=hour) for hour in (9, 10, 11)]
+    for name in ("DUE", "NEWER"):
+        world.ledger.write(make_call(name, next_visit_at=hours[0]))
+    first, second = (Window(start=start, end=end - SECOND) for start, end in pairwise(hours))
+    world.ledger.put_windows(
+        [PendingWindow(window=each, due_at=hours[0], next_visit_at=hours[0]) for each in (first, second)]
+    )
+    world.ledger.move_cursor(now)
+    newer = made_newer(world, pk)
+    with pytest.raises(SchemaError, match=f"item {pk} has schema 2"):
+        lister.handler({"kind": "tick"}, CONTEXT)
+    assert item_of(world, pk) == newer
+    assert "DUE" in {body["reference_id"] for body in bodies(world.fetch_queue)}
+    assert "2026-03-01T09:00:00" in {body["start"] for body in bodies(world.windows_queue)}
+
+
+def test_the_cursor_does_not_move_over_a_window_that_could_not_be_noted(world: World) -> None:
+    lister.handler({"kind": "tick"}, CONTEXT)
+    pending = world.ledger.open_windows()[0]
+    pk = f"window#{pending.window.start:%Y-%m-%dT%H:%M:%SZ}#{pending.window.end:%Y-%m-%dT%H:%M:%SZ}"
+    newer = made_newer(world, pk)
+    world.ledger.client.delete_item(TableName=world.ledger.table, Key={"pk": {"S": "cursor"}})
+    with pytest.raises(SchemaError, match=pk):
+        lister.handler({"kind": "tick"}, CONTEXT)
+    assert (world.ledger.listed_until(), item_of(world, pk)) == (None, newer)
 
 
 # --- What is told

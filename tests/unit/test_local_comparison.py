@@ -52,7 +52,12 @@ def compared(truth: list[TrueCall]) -> Comparison:
 
 
 def _deployment() -> Deployment:
-    outputs = {name: name for name in OTHERS} | {"Bucket": BUCKET, "Consumers": "{}", "LeaseSeconds": "1200"}
+    outputs = {name: name for name in OTHERS} | {
+        "Bucket": BUCKET,
+        "Consumers": "{}",
+        "LeaseSeconds": "1200",
+        "Schema": "1",
+    }
     return deployment_of("CallArchive", outputs, Connection())
 
 

@@ -31,8 +31,10 @@ from tests.raw_server import RawServer
 from tests.unit.test_entries import CACHED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from call_archive.visit_call import VisitDeps
 
 WAV = b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 28
 WINDOW = Window(
@@ -73,7 +75,7 @@ def a_client(url: str) -> Telesign:
     return Telesign(url, credentials=lambda _renew: credentials, requests_per_second=1e6)
 
 
-ASKED = {
+ASKED: dict[str, tuple[Callable[[str], object], bytes, object]] = {
     "a recording": (lambda url: downloaded(f"{url}/a.wav"), WAV, WAV),
     "the API": (lambda url: a_client(url).first_page(WINDOW).rows, EMPTY_PAGE, ()),
 }
@@ -107,7 +109,7 @@ def test_a_trusted_certificate_for_another_host_is_refused_before_anything_is_se
 @pytest.fixture
 def production(
     aws: None, function_environments: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[fetcher.VisitDeps]:
+) -> Iterator[VisitDeps]:
     """What the fetcher works with under the environment that the shipped settings give it."""
     del aws
     named = ("TABLE_NAME", "BUCKET_NAME", "FETCH_QUEUE_URL", "WINDOWS_QUEUE_URL", "SECRET_ID")
@@ -126,7 +128,7 @@ def production(
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_production_settings_follow_no_link_to_this_machine(
-    production: fetcher.VisitDeps, scheme: str, host: str
+    production: VisitDeps, scheme: str, host: str
 ) -> None:
     with pytest.raises(PermanentError), production.downloads.open(f"{scheme}://{host}/a.wav", seconds=60):
         pass
@@ -134,11 +136,9 @@ def test_production_settings_follow_no_link_to_this_machine(
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "10.0.0.1", "169.254.169.254"])
 def test_production_settings_refuse_an_allowed_name_that_leads_to_a_private_address(
-    production: fetcher.VisitDeps, monkeypatch: pytest.MonkeyPatch, address: str
+    production: VisitDeps, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    monkeypatch.setattr(
-        download.socket, "getaddrinfo", lambda *_args, **_options: [(0, 0, 0, "", (address, 443))]
-    )
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: [(0, 0, 0, "", (address, 443))])
     with (
         pytest.raises(PermanentError, match="private"),
         production.downloads.open("https://media.telesign.com/a.wav", seconds=60),

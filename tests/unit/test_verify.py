@@ -31,7 +31,7 @@ from call_archive.model.call import (
 )
 from call_archive.model.object_key import Origin
 from call_archive.storage.ledger import Ledger
-from call_archive.storage.ledger_items import call_to_item
+from call_archive.storage.ledger_items import call_key, call_to_item
 from infra.cli import find_deployment as deployments
 from infra.cli import main
 from infra.deployment import Deployment, deployment_of
@@ -164,6 +164,7 @@ def run(held: Held, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monk
         "Bucket": BUCKET,
         "Table": held.ledger.table,
         "LeaseSeconds": "1200",
+        "Schema": "1",
         "Consumers": "{}",
     }
     deployment = deployment_of("CallArchive", outputs, connection)
@@ -375,6 +376,26 @@ def test_a_damaged_item_is_unreadable_and_spoils_no_other(run: Verify, held: Hel
     held.ledger.client.update_item(TableName=held.ledger.table, Key=key, UpdateExpression="REMOVE files")
     assert run.marks() == dict.fromkeys(["call#BAD", key_of("BAD"), transcript_of("BAD")], "!")
     assert run.counts(code=1)["equal"] == 2
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--start", "2026-03-01", "--end", "2026-03-01"]], ids=["all", "a day"]
+)
+def test_an_item_of_a_newer_version_is_unreadable_and_spoils_no_other(
+    run: Verify, held: Held, options: list[str]
+) -> None:
+    for name in ("NEWER", "GOOD"):
+        held.archive(name)
+    item = held.ledger.client.get_item(TableName=held.ledger.table, Key=call_key("NEWER"))["Item"]
+    newer = {**item, "schema": {"N": "2"}}
+    held.ledger.client.put_item(TableName=held.ledger.table, Item=newer)
+    *lines, counts = map(json.loads, run("--json", *options, code=1))
+    assert {line["key"] for line in lines} == {"call#NEWER", key_of("NEWER"), transcript_of("NEWER")}
+    assert {(line["mark"], "deploy a version that reads schema 2" in line["reason"]) for line in lines} == {
+        ("!", True)
+    }
+    assert counts["equal"] == 2
+    assert held.ledger.client.get_item(TableName=held.ledger.table, Key=call_key("NEWER"))["Item"] == newer
 
 
 def test_the_checksum_of_a_multipart_upload_is_not_taken_for_a_sha256() -> None:

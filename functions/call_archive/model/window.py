@@ -40,7 +40,8 @@ class PendingWindow:
     attempts: int = 0
     last_error: str | None = None
     refused: bool = False
-    """The provider refused it (credentials, a bad request): only an operator can resolve it."""
+    """Only an operator can resolve it: the provider refused it (credentials, a bad request), or a call of it
+    has a schema that this version does not read."""
 
 
 def cut(

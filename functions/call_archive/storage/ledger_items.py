@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from call_archive.errors import SchemaError
 from call_archive.model.call import (
     Call,
     FileStatus,
@@ -20,6 +22,10 @@ from call_archive.model.window import PendingWindow, Window, from_text, to_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+SCHEMA = 1
+"""Of every item that is written. Each version reads all schemas from 1 to its own, and changes no newer item: what
+its attributes mean there, it cannot know. `infra.constructs.storage.LEDGER_SCHEMA` is the same number."""
 
 SHARDS = 8
 """The open and the failed index are spread over so many partitions: DynamoDB limits each to 1,000 writes a second."""
@@ -58,6 +64,7 @@ def call_to_item(call: Call) -> dict[str, Any]:
     return serialized(
         {
             "pk": f"call#{call.reference_id}",
+            "schema": SCHEMA,
             "state": "settled" if call.settled else "open",
             "version": call.version,
             "recorded_at": to_sortable(call.recorded_at),
@@ -80,7 +87,9 @@ def call_to_item(call: Call) -> dict[str, Any]:
 
 
 def call_from_item(item: Mapping[str, Any]) -> Call:
+    """The call; SchemaError when this version does not read such an item."""
     plain = deserialized(item)
+    check_schema(plain)
     due_at = from_sortable(plain["due_at"])
     return Call(
         reference_id=plain["pk"].removeprefix("call#"),
@@ -103,6 +112,7 @@ def window_to_item(pending: PendingWindow) -> dict[str, Any]:
         **window_key(pending.window),
         **serialized(
             {
+                "schema": SCHEMA,
                 "open_shard": WINDOWS_SHARD,
                 "next_visit_at": to_sortable(pending.next_visit_at),
                 "due_at": to_sortable(pending.due_at),
@@ -115,7 +125,9 @@ def window_to_item(pending: PendingWindow) -> dict[str, Any]:
 
 
 def window_from_item(item: Mapping[str, Any]) -> PendingWindow:
+    """The window; SchemaError when this version does not read such an item."""
     plain = deserialized(item)
+    check_schema(plain)
     _, start, end, *recheck = plain["pk"].split("#")
     return PendingWindow(
         window=Window(start=from_sortable(start), end=from_sortable(end), recheck=bool(recheck)),
@@ -125,6 +137,28 @@ def window_from_item(item: Mapping[str, Any]) -> PendingWindow:
         last_error=plain.get("last_error"),
         refused=plain["refused"],
     )
+
+
+def cursor_from_item(item: Mapping[str, Any]) -> datetime:
+    """The last second that was cut into windows; SchemaError when this version does not read such an item."""
+    plain = deserialized(item)
+    check_schema(plain)
+    return from_sortable(plain["listed_until"])
+
+
+def check_schema(plain: Mapping[str, Any]) -> None:
+    """SchemaError when this version does not read an item, or a row of an index, with these attributes."""
+    schema = plain.get("schema")
+    if not isinstance(schema, Decimal) or schema < 1 or schema % 1:
+        raise SchemaError(
+            f"the ledger's item {plain['pk']} has no schema, a whole number from 1: this program writes none without,"
+            " so restore it from a backup of the table"
+        )
+    if schema > SCHEMA:
+        raise SchemaError(
+            f"the ledger's item {plain['pk']} has schema {schema} and this version reads up to {SCHEMA}: deploy a"
+            f" version that reads schema {schema}; until then the item stays as it is"
+        )
 
 
 def serialized(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def backfill(
     if timeout is not None and not isfinite(timeout):
         raise click.UsageError("--timeout takes a number of seconds.")
     check_backfill(start, end)
+    deployment.refuse_older()
     windows = cut(start, end, recheck=True)
     now = datetime.now(UTC)
     queue = deployment.queue(deployment.windows_queue_url)
