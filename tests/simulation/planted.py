@@ -248,7 +248,7 @@ def _one_deadline() -> Planted:
 
 
 def _untold() -> Planted:
-    return patch.object(visiting, "_tell_losses", lambda *_: None)
+    return patch.object(visiting, "_emit_losses", lambda *_: None)
 
 
 def _told_after() -> Planted:
@@ -262,8 +262,8 @@ def _told_after() -> Planted:
             note(*args)
 
         with (
-            patch.object(visiting, "_tell_losses", lambda *_: None),
-            patch.object(visiting, "_tell_changes", both),
+            patch.object(visiting, "_emit_losses", lambda *_: None),
+            patch.object(visiting, "_emit_changes", both),
         ):
             yield
 
