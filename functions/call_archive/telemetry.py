@@ -41,7 +41,10 @@ LIBRARY_LOG_LEVELS = {"boto3": logging.INFO, "botocore": logging.INFO, "urllib3"
 """Below these levels, libraries log requests and answers whole: the secret, credentials, and tokens in urls, which
 urllib3 even warns with."""
 
-_metrics_lock = threading.Lock()
+MAX_VALUES = 99
+"""Of one metric in a line. CloudWatch takes 100, but at 100 Powertools prints the line itself: see flush."""
+
+_metrics_lock = threading.RLock()
 
 
 @cache
@@ -68,6 +71,8 @@ def emit(event: str, **fields: Any) -> None:
 def gauge(name: str, value: float, unit: MetricUnit = MetricUnit.Count) -> None:
     with _metrics_lock:  # visits run side by side, Powertools' metrics are made for one thread
         metrics().add_metric(name=name, unit=unit, value=value)
+        if len(metrics().metric_set[name]["Value"]) >= MAX_VALUES:
+            flush()
 
 
 def flush() -> None:

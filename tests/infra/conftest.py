@@ -1,27 +1,32 @@
-"""The stack as CloudFormation would get it, synthesized once a session by the app itself."""
+"""The stacks as CloudFormation would get them, each synthesized once a session by the app itself."""
 
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.packaging.cdk_cli import cdk_environment
+from tests.infra.chosen import SHIPPED, UNLIKE, Chosen
+from tests.infra.plain import properties
 
 ROOT = Path(__file__).resolve().parents[2]
 
 App = Callable[..., subprocess.CompletedProcess[str]]
 Resources = Callable[[str], dict[str, Any]]
 
-CHOSEN = {
-    "consumers": {"everything": "", "audio": "recordings/"},
-    "alarm_email": "operator@example.com",
-    "tags": {"team": "voice"},
-    "fetcher_concurrency": 7,
-}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    template: dict[str, Any]
+    chosen: Chosen
+
+    def properties(self, kind: str) -> dict[str, Any]:
+        return properties(self.template, kind)
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +59,7 @@ def app(shipped_context: Mapping[str, Any]) -> App:
 @pytest.fixture(scope="session")
 def assembly(app: App, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cdk.out")
-    done = app(out, **CHOSEN)
+    done = app(out, **SHIPPED.context)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -63,6 +68,24 @@ def assembly(app: App, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def template(assembly: Path) -> dict[str, Any]:
     template: dict[str, Any] = json.loads((assembly / "CallArchive.template.json").read_text())
     return template
+
+
+@pytest.fixture(scope="session")
+def unlike_template(app: App, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("cdk.out")
+    done = app(out, **UNLIKE.context)
+    assert done.returncode == 0, done.stderr
+    template: dict[str, Any] = json.loads((out / f"{UNLIKE.stack}.template.json").read_text())
+    return template
+
+
+@pytest.fixture(
+    params=[(SHIPPED, "template"), (UNLIKE, "unlike_template")], ids=["as shipped", "all settings unlike"]
+)
+def deployed(request: pytest.FixtureRequest) -> Deployed:
+    """Each of the two stacks, and what must follow from its settings."""
+    chosen, fixture = request.param
+    return Deployed(template=request.getfixturevalue(fixture), chosen=chosen)
 
 
 @pytest.fixture(scope="session")

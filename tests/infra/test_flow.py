@@ -1,197 +1,236 @@
-"""Queues, functions, schedule and consumers, and how they are wired."""
+"""Queues, functions, schedule and consumers, and how they are wired: each held whole."""
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from call_archive.storage.ledger_items import SCHEMA
-from infra.config import Config
 from infra.packaging.layer import LAMBDA_PYTHON
 
 if TYPE_CHECKING:
-    from tests.infra.conftest import Resources
+    from tests.infra.chosen import Chosen
+    from tests.infra.conftest import Deployed
 
 DAY = 86_400
+DEAD: dict[str, Any] = {"SqsManagedSseEnabled": True, "MessageRetentionPeriod": 14 * DAY}
 
 
-def functions(resources: Resources) -> dict[str, Any]:
-    """By handler: the service's name."""
-    found = resources("AWS::Lambda::Function")
-    return {item["Properties"]["Handler"].split(".")[1]: item["Properties"] for item in found.values()}
+def source(dead: str, *, hidden_seconds: int) -> dict[str, Any]:
+    """A queue whose messages its dead-letter queue keeps for ten days longer."""
+    return {
+        "SqsManagedSseEnabled": True,
+        "MessageRetentionPeriod": 4 * DAY,
+        "VisibilityTimeout": hidden_seconds,
+        "RedrivePolicy": {"deadLetterTargetArn": f"{dead}.Arn", "maxReceiveCount": 5},
+    }
 
 
-def mapping_of(resources: Resources, service: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The function's event source mapping and the queue it reads."""
-    for mapping in resources("AWS::Lambda::EventSourceMapping").values():
-        properties = mapping["Properties"]
-        if service.title() in properties["FunctionName"]["Ref"]:
-            queue = resources("AWS::SQS::Queue")[properties["EventSourceArn"]["Fn::GetAtt"][0]]
-            return properties, queue["Properties"]
-    raise AssertionError(f"nothing feeds the {service}")
+def queues(chosen: Chosen) -> dict[str, dict[str, Any]]:
+    table = {"ScheduleDlq": DEAD}
+    for work in ("WorkQueuesWindows", "WorkQueuesFetch"):
+        table |= {f"{work}Dlq": DEAD, work: source(f"{work}Dlq", hidden_seconds=chosen.visibility_seconds)}
+    for name in chosen.consumers:
+        dead = f"Consumers{name}Dlq"
+        table |= {dead: DEAD, f"Consumers{name}Queue": source(dead, hidden_seconds=300)}
+    return table
 
 
-def test_each_queue_is_encrypted_and_answers_over_tls_only(resources: Resources) -> None:
-    queues = resources("AWS::SQS::Queue")
-    assert all(queue["Properties"]["SqsManagedSseEnabled"] for queue in queues.values())
-    secured = set()
-    for policy in resources("AWS::SQS::QueuePolicy").values():
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
-            if statement["Effect"] == "Deny":
-                assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-                secured |= {queue["Ref"] for queue in policy["Properties"]["Queues"]}
-    assert secured == set(queues)
+def over_tls_only(queue: str) -> dict[str, Any]:
+    return {
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": "sqs:*",
+        "Resource": f"{queue}.Arn",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
 
 
-def test_each_source_has_a_dead_letter_queue_that_keeps_messages_longer(resources: Resources) -> None:
-    queues = resources("AWS::SQS::Queue")
-    sources = {name for name, queue in queues.items() if "RedrivePolicy" in queue["Properties"]}
-    assert len(sources) == 4
-    for name in sources:
-        source = queues[name]["Properties"]
-        dead = queues[source["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]]["Properties"]
-        assert source["RedrivePolicy"]["maxReceiveCount"] >= 5
-        assert source["MessageRetentionPeriod"] <= 4 * DAY
-        assert dead["MessageRetentionPeriod"] == 14 * DAY
+def from_rule(queue: str, rule: str, actions: str | list[str] = "sqs:SendMessage") -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": actions,
+        "Resource": f"{queue}.Arn",
+        "Condition": {"ArnEquals": {"aws:SourceArn": f"{rule}.Arn"}},
+    }
 
 
-@pytest.mark.parametrize("service", ["lister", "fetcher"])
-def test_a_message_stays_hidden_for_six_times_the_functions_timeout(
-    resources: Resources, service: str
+def senders(chosen: Chosen) -> dict[str, list[dict[str, Any]]]:
+    """Who may send to which queue by its own policy."""
+    table = {"ScheduleDlq": [from_rule("ScheduleDlq", rule) for rule in ("ScheduleTick", "ScheduleRecheck")]}
+    for name in chosen.consumers:
+        queue, dead, rule = (f"Consumers{name}{part}" for part in ("Queue", "Dlq", "Rule"))
+        sending = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"]
+        table |= {queue: [from_rule(queue, rule, sending)], dead: [from_rule(dead, rule)]}
+    return table
+
+
+def test_the_queues_are_these_and_no_others(deployed: Deployed) -> None:
+    assert deployed.properties("AWS::SQS::Queue") == queues(deployed.chosen)
+
+
+def test_each_queue_is_encrypted_and_answers_over_tls_only(deployed: Deployed) -> None:
+    assert all(queue["SqsManagedSseEnabled"] for queue in deployed.properties("AWS::SQS::Queue").values())
+    by_queue = {}
+    for policy in deployed.properties("AWS::SQS::QueuePolicy").values():
+        (queue,) = policy["Queues"]
+        statements = policy["PolicyDocument"]["Statement"]
+        by_queue[queue] = [{key: value for key, value in each.items() if key != "Sid"} for each in statements]
+    allowed = senders(deployed.chosen)
+    expected = {name: [over_tls_only(name), *allowed.get(name, [])] for name in queues(deployed.chosen)}
+    assert by_queue == expected
+
+
+def test_each_function_takes_few_messages_at_once_and_gives_back_those_that_failed(
+    deployed: Deployed,
 ) -> None:
-    mapping, queue = mapping_of(resources, service)
-    window = mapping.get("MaximumBatchingWindowInSeconds", 0)
-    assert queue["VisibilityTimeout"] >= 6 * functions(resources)[service]["Timeout"] + window
+    failed_alone = {"FunctionResponseTypes": ["ReportBatchItemFailures"]}
+    assert deployed.properties("AWS::Lambda::EventSourceMapping") == {
+        "ListerFunctionFeed": {
+            "FunctionName": "ListerFunction",
+            "EventSourceArn": "WorkQueuesWindows.Arn",
+            "BatchSize": 1,
+            "ScalingConfig": {"MaximumConcurrency": 2},
+            **failed_alone,
+        },
+        "FetcherFunctionFeed": {
+            "FunctionName": "FetcherFunction",
+            "EventSourceArn": "WorkQueuesFetch.Arn",
+            "BatchSize": 25,
+            "MaximumBatchingWindowInSeconds": 1,
+            "ScalingConfig": {"MaximumConcurrency": deployed.chosen.fetcher_concurrency},
+            **failed_alone,
+        },
+    }
 
 
-@pytest.mark.parametrize(("service", "batch", "concurrency"), [("lister", 1, 2), ("fetcher", 25, 7)])
-def test_a_function_takes_few_messages_at_once_and_gives_back_those_that_failed(
-    resources: Resources, service: str, batch: int, concurrency: int
-) -> None:
-    mapping, _ = mapping_of(resources, service)
-    assert mapping["BatchSize"] == batch
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": concurrency}
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+def test_the_functions_run_on_lambdas_own_terms(deployed: Deployed) -> None:
+    """Nothing is reserved, and Lambda's protection from endless loops stays on: neither is spoken of."""
 
-
-def test_the_functions_run_on_lambdas_own_terms(resources: Resources) -> None:
-    found = functions(resources)
-    assert {name: item["MemorySize"] for name, item in found.items()} == {"lister": 512, "fetcher": 1024}
-    for item in found.values():
-        assert (item["Runtime"], item["Architectures"]) == (f"python{LAMBDA_PYTHON}", ["arm64"])
-        assert item["Timeout"] == 900
-        # Lambda's protection from endless loops stays on; nothing may starve the account's other functions.
-        assert not {"RecursiveLoop", "ReservedConcurrentExecutions"} & set(item)
-
-
-def test_the_functions_settings_are_those_they_read(resources: Resources) -> None:
-    for service, item in functions(resources).items():
-        environment = item["Environment"]["Variables"]
-        named = {name: value for name, value in environment.items() if isinstance(value, dict)}
-        assert set(named) == {
-            "TABLE_NAME",
-            "BUCKET_NAME",
-            "FETCH_QUEUE_URL",
-            "WINDOWS_QUEUE_URL",
-            "SECRET_ID",
+    def function(name: str, memory: int) -> dict[str, Any]:
+        return {
+            "Handler": f"call_archive.{name.lower()}.handler",
+            "Runtime": f"python{LAMBDA_PYTHON}",
+            "Architectures": ["arm64"],
+            "MemorySize": memory,
+            "Timeout": deployed.chosen.timeout_seconds,
+            "Layers": ["DependenciesLayer"],
+            "Role": f"{name}Role.Arn",
+            "LoggingConfig": {"LogGroup": f"{name}Log"},
         }
-        assert environment["ARCHIVE_FROM"] == "2026-01-01T00:00:00"
-        assert environment["RECORDING_HOSTS"] == "telesign.com,tlsn.io"
-        assert environment["TRANSCRIPT_DEADLINE_SECONDS"] == str(DAY)
-        assert environment["RETRY_DEADLINE_SECONDS"] == str(7 * DAY)
-        assert environment["POWERTOOLS_SERVICE_NAME"] == service
-        assert all(isinstance(value, str | dict) for value in environment.values())
 
-
-def test_all_executions_together_stay_within_the_providers_budget(
-    resources: Resources, shipped_context: dict[str, Any]
-) -> None:
-    total = 0.0
-    for service, item in functions(resources).items():
-        mapping, _ = mapping_of(resources, service)
-        rate = float(item["Environment"]["Variables"]["REQUESTS_PER_SECOND"])
-        total += rate * mapping["ScalingConfig"]["MaximumConcurrency"]
-    assert total <= Config.from_context(shipped_context).max_requests_per_second
-
-
-def test_logs_are_stored_for_as_long_as_chosen(resources: Resources) -> None:
-    groups = resources("AWS::Logs::LogGroup")
-    assert [group["Properties"]["RetentionInDays"] for group in groups.values()] == [90, 90]
-    used = {item["LoggingConfig"]["LogGroup"]["Ref"] for item in functions(resources).values()}
-    assert used == set(groups)
-
-
-def test_the_lister_is_woken_every_few_minutes_and_once_a_day(resources: Resources) -> None:
-    rules = resources("AWS::Events::Rule").values()
-    scheduled = {
-        rule["Properties"]["Targets"][0]["Input"]: rule["Properties"]["ScheduleExpression"]
-        for rule in rules
-        if "ScheduleExpression" in rule["Properties"]
+    found = deployed.properties("AWS::Lambda::Function")
+    for each in found.values():
+        del (
+            each["Code"],
+            each["Environment"],
+        )  # the former is in test_packaging, the latter in test_chosen_settings
+    assert found == {
+        "ListerFunction": function("Lister", 512),
+        "FetcherFunction": function("Fetcher", 1024),
     }
-    assert scheduled == {'{"kind":"tick"}': "rate(5 minutes)", '{"kind":"recheck"}': "cron(17 3 * * ? *)"}
 
 
-def test_a_scheduled_event_that_fails_for_good_is_stored(resources: Resources) -> None:
-    (invoked,) = resources("AWS::Lambda::EventInvokeConfig").values()
-    assert invoked["Properties"]["MaximumRetryAttempts"] == 2
-    kept_in = invoked["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]
-    scheduled = [
-        rule["Properties"]["Targets"][0]
-        for rule in resources("AWS::Events::Rule").values()
-        if "ScheduleExpression" in rule["Properties"]
+def test_all_executions_together_stay_within_the_providers_budget(deployed: Deployed) -> None:
+    mappings = deployed.properties("AWS::Lambda::EventSourceMapping")
+    total = sum(
+        float(function["Environment"]["Variables"]["REQUESTS_PER_SECOND"])
+        * mappings[f"{name}Feed"]["ScalingConfig"]["MaximumConcurrency"]
+        for name, function in deployed.properties("AWS::Lambda::Function").items()
+    )
+    assert total == deployed.chosen.requests_per_second
+
+
+def test_logs_are_stored_for_as_long_as_chosen(deployed: Deployed) -> None:
+    kept = {"RetentionInDays": deployed.chosen.log_days}
+    assert deployed.properties("AWS::Logs::LogGroup") == {"ListerLog": kept, "FetcherLog": kept}
+
+
+# --- Rules
+
+
+def scheduled(expression: str, kind: str) -> dict[str, Any]:
+    target = {
+        "Id": "Target0",
+        "Arn": "ListerFunction.Arn",
+        "Input": f'{{"kind":"{kind}"}}',
+        "DeadLetterConfig": {"Arn": "ScheduleDlq.Arn"},
+    }
+    return {"State": "ENABLED", "ScheduleExpression": expression, "Targets": [target]}
+
+
+def to_consumer(name: str, prefix: str) -> dict[str, Any]:
+    detail: dict[str, Any] = {"bucket": {"name": ["ArchiveBucket"]}}
+    if prefix:
+        detail["object"] = {"key": [{"prefix": prefix}]}
+    target = {
+        "Id": "Target0",
+        "Arn": f"Consumers{name}Queue.Arn",
+        # What EventBridge cannot deliver is beside what the consumer could not handle.
+        "DeadLetterConfig": {"Arn": f"Consumers{name}Dlq.Arn"},
+    }
+    pattern = {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail}
+    return {"State": "ENABLED", "EventPattern": pattern, "Targets": [target]}
+
+
+def test_the_lister_is_woken_and_consumers_hear_by_these_rules_and_no_others(deployed: Deployed) -> None:
+    chosen = deployed.chosen
+    assert deployed.properties("AWS::Events::Rule") == {
+        "ScheduleTick": scheduled(chosen.tick, "tick"),
+        "ScheduleRecheck": scheduled("cron(17 3 * * ? *)", "recheck"),
+        **{f"Consumers{name}Rule": to_consumer(name, prefix) for name, prefix in chosen.consumers.items()},
+    }
+
+
+def test_the_two_schedules_alone_may_invoke_a_function(deployed: Deployed) -> None:
+    assert list(deployed.properties("AWS::Lambda::Permission").values()) == [
+        {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": "ListerFunction.Arn",
+            "Principal": "events.amazonaws.com",
+            "SourceArn": f"{rule}.Arn",
+        }
+        for rule in ("ScheduleTick", "ScheduleRecheck")
     ]
-    assert [target["DeadLetterConfig"]["Arn"] for target in scheduled] == [kept_in, kept_in]
 
 
-@pytest.mark.parametrize(("consumer", "prefix"), [("everything", None), ("audio", "recordings/")])
-def test_a_consumer_hears_of_new_objects_below_its_prefix(
-    resources: Resources, consumer: str, prefix: str | None
-) -> None:
-    rules = [rule["Properties"] for rule in resources("AWS::Events::Rule").values()]
-    (rule,) = [rule for rule in rules if consumer in rule.get("Description", "")]
-    pattern = rule["EventPattern"]
-    assert (pattern["source"], pattern["detail-type"]) == (["aws.s3"], ["Object Created"])
-    (bucket,) = resources("AWS::S3::Bucket")
-    assert pattern["detail"]["bucket"] == {"name": [{"Ref": bucket}]}
-    assert pattern["detail"].get("object") == (prefix and {"key": [{"prefix": prefix}]})
-    (target,) = rule["Targets"]
-    queue = resources("AWS::SQS::Queue")[target["Arn"]["Fn::GetAtt"][0]]["Properties"]
-    # What EventBridge cannot deliver is beside what the consumer could not handle.
-    assert target["DeadLetterConfig"]["Arn"] == queue["RedrivePolicy"]["deadLetterTargetArn"]
-
-
-def test_the_stack_reports_the_schema_that_its_functions_write(template: dict[str, Any]) -> None:
-    assert template["Outputs"]["Schema"]["Value"] == str(SCHEMA)
-
-
-def test_an_operator_is_reported_every_name_needed(template: dict[str, Any]) -> None:
-    outputs = template["Outputs"]
-    assert set(outputs) == {
-        *("Bucket", "Table", "SecretId", "ListerFunction", "FetcherFunction", "Consumers", "Dashboard"),
-        *(
-            "LeaseSeconds",
-            "Schema",
-            "FetchQueueUrl",
-            "FetchDlqUrl",
-            "WindowsQueueUrl",
-            "WindowsDlqUrl",
-            "ScheduleDlqUrl",
-        ),
+def test_a_scheduled_event_that_fails_for_good_is_stored(deployed: Deployed) -> None:
+    assert deployed.properties("AWS::Lambda::EventInvokeConfig") == {
+        "ListerFailedEvents": {
+            "FunctionName": "ListerFunction",
+            "Qualifier": "$LATEST",
+            "MaximumRetryAttempts": 2,
+            "DestinationConfig": {"OnFailure": {"Destination": "ScheduleDlq.Arn"}},
+        }
     }
-    consumers = outputs["Consumers"]["Value"]["Fn::Join"][1]
-    text = "".join(part if isinstance(part, str) else "url" for part in consumers)
-    assert json.loads(text) == {"everything": "url", "audio": "url"}
 
 
-def test_what_can_be_tagged_is(resources: Resources) -> None:
-    for kind in (
-        "AWS::S3::Bucket",
-        "AWS::SQS::Queue",
-        "AWS::Lambda::Function",
-        "AWS::SecretsManager::Secret",
-    ):
-        for item in resources(kind).values():
-            tags = {tag["Key"]: tag["Value"] for tag in item["Properties"]["Tags"]}
-            assert tags == {"project": "call-archive", "team": "voice"}
+# --- Nothing is left out of the tables
+
+
+def test_the_stack_has_these_resources_and_no_others(deployed: Deployed) -> None:
+    """What is new needs a table that holds it whole."""
+    consumers = len(deployed.chosen.consumers)
+    found = Counter(resource["Type"] for resource in deployed.template["Resources"].values())
+    assert found == {
+        "AWS::CloudWatch::Alarm": 14 + 2 * consumers,
+        "AWS::CloudWatch::Dashboard": 1,
+        "AWS::DynamoDB::GlobalTable": 1,
+        "AWS::Events::Rule": 2 + consumers,
+        "AWS::IAM::Policy": 2,
+        "AWS::IAM::Role": 2,
+        "AWS::Lambda::EventInvokeConfig": 1,
+        "AWS::Lambda::EventSourceMapping": 2,
+        "AWS::Lambda::Function": 2,
+        "AWS::Lambda::LayerVersion": 1,
+        "AWS::Lambda::Permission": 2,
+        "AWS::Logs::LogGroup": 2,
+        "AWS::S3::Bucket": 1,
+        "AWS::S3::BucketPolicy": 1,
+        "AWS::SNS::Subscription": 1,
+        "AWS::SNS::Topic": 1,
+        "AWS::SNS::TopicPolicy": 1,
+        "AWS::SQS::Queue": 5 + 2 * consumers,
+        "AWS::SQS::QueuePolicy": 5 + 2 * consumers,
+        "AWS::SecretsManager::Secret": 1,
+    }

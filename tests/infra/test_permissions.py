@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.infra.plain import plain
+
 if TYPE_CHECKING:
-    from tests.infra.conftest import Resources
+    from tests.infra.conftest import Deployed, Resources
 
 # The archive's two prefixes and the ledger's indexes: as narrow as they can be named.
 JUSTIFIED = ("/recordings/*", "/transcripts/*")
@@ -52,13 +54,9 @@ def statements(resources: Resources, function: str) -> list[dict[str, Any]]:
     return [statement for policy in policies for statement in policy]
 
 
-def named(resource: dict[str, Any]) -> str:
-    """A construct's path, without the eight characters that CloudFormation's ids end in."""
-    ((kind, value),) = resource.items()
-    if kind == "Fn::Join":
-        arn, rest = value[1]
-        return f"{named(arn)}{rest}"
-    return str(value if kind == "Ref" else value[0])[:-8]
+def resource_named(resource: dict[str, Any]) -> str:
+    """A construct's path, and what follows its ARN."""
+    return str(plain(resource)).replace(".Arn", "")
 
 
 @pytest.mark.parametrize("function", ["Lister", "Fetcher"])
@@ -66,7 +64,7 @@ def test_a_function_may_do_what_it_does_and_nothing_else(resources: Resources, f
     found: dict[str, set[str]] = {}
     for statement in statements(resources, function):
         for resource in listed(statement["Resource"]):
-            found.setdefault(named(resource), set()).update(listed(statement["Action"]))
+            found.setdefault(resource_named(resource), set()).update(listed(statement["Action"]))
     assert found == ALLOWED[function]
 
 
@@ -75,6 +73,7 @@ def test_nothing_is_allowed_on_everything(resources: Resources, function: str) -
     found = statements(resources, function)
     assert found
     for statement in found:
+        assert statement.keys() == {"Effect", "Action", "Resource"}
         assert statement["Effect"] == "Allow"
         for resource in listed(statement["Resource"]):
             text = json.dumps(resource)
@@ -88,21 +87,14 @@ def test_nothing_archived_can_be_deleted_or_changed_in_its_rights(resources: Res
                 assert not action.startswith(("s3:Delete", "s3:PutObjectAcl", "s3:PutBucket", "s3:Bypass"))
 
 
-def test_a_role_has_no_policy_but_its_own(resources: Resources) -> None:
-    roles = resources("AWS::IAM::Role")
-    assert len(roles) == 2
-    for role in roles.values():
-        assert not {"ManagedPolicyArns", "Policies"} & set(role["Properties"])
-
-
-def test_a_queue_takes_from_eventbridge_only_what_a_rule_of_ours_sends(resources: Resources) -> None:
-    rules = resources("AWS::Events::Rule")
-    seen = 0
-    for policy in resources("AWS::SQS::QueuePolicy").values():
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
-            if statement["Effect"] == "Allow":
-                seen += 1
-                assert statement["Principal"] == {"Service": "events.amazonaws.com"}
-                ((_, condition),) = statement["Condition"].items()
-                assert condition["aws:SourceArn"]["Fn::GetAtt"][0] in rules
-    assert seen
+def test_a_role_is_lambdas_alone_and_has_no_policy_but_its_own(deployed: Deployed) -> None:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    role = {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]}}
+    assert deployed.properties("AWS::IAM::Role") == {"ListerRole": role, "FetcherRole": role}
+    policies = deployed.properties("AWS::IAM::Policy")
+    held_by = {name: policy["Roles"] for name, policy in policies.items()}
+    assert held_by == {f"{name}RoleDefaultPolicy": [f"{name}Role"] for name in ("Lister", "Fetcher")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import inspect
 import io
 import json
 import re
@@ -11,21 +13,22 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.core.botocore_stubber import MockRawResponse
 
 from call_archive import fetcher, lister, telemetry, wiring
 from call_archive.errors import ConfigError, RetryableError, SchemaError
-from call_archive.model.call import FileStatus, RecordingFile
+from call_archive.model.call import Call, FileStatus, RecordingFile
+from call_archive.model.message import WindowMessage
 from call_archive.model.window import SECOND, PendingWindow, Window
 from call_archive.provider import download as downloads
 from call_archive.provider.client import Telesign
@@ -34,12 +37,15 @@ from call_archive.storage.ledger import Ledger
 from call_archive.storage.ledger_items import SCHEMA
 from infra.simulator import Fault
 from tests.debugging import logged_at_debug
+from tests.raw_server import RawServer
+from tests.synthesis import properties_of
+from tests.unit.factories import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from call_archive.storage.queues import Queue
-    from infra.simulator import SimulatedTelesign
+    from infra.simulator import SimulatedTelesign, TrueCall
     from tests.unit.conftest import MakeCall, StartTelesign
 
 CONTEXT = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 600_000)
@@ -85,6 +91,7 @@ def uncached() -> Iterator[None]:
     """The entries as in a new execution environment; its threads and connections end with the test."""
     for cached in CACHED:
         cached.cache_clear()
+    Metrics().clear_metrics()  # Powertools keeps what is not written yet in the class
     yield
     if fetcher.workers.cache_info().currsize:
         fetcher.workers().shutdown()
@@ -186,14 +193,37 @@ def a_plain_call(world: World, call: MakeCall) -> str:
     return truth.reference_id
 
 
-def metrics(text: str) -> dict[str, Any]:
-    """All that was written out, by name."""
-    values: dict[str, Any] = {}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """As CloudWatch finds it in the log; https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"""
+
+    namespace: str
+    service: str
+    name: str
+    unit: str = "Count"
+
+
+def written(text: str) -> dict[Metric, list[float]]:
+    """The values of each metric, over all lines; it has the one dimension that alarms look for."""
+    values: dict[Metric, list[float]] = {}
     for line in text.splitlines():
         if line.startswith("{") and "_aws" in (document := json.loads(line)):
             (directive,) = document["_aws"]["CloudWatchMetrics"]
-            values |= {each["Name"]: document[each["Name"]] for each in directive["Metrics"]}
+            assert directive["Dimensions"] == [["service"]]
+            for each in directive["Metrics"]:
+                metric = Metric(
+                    namespace=directive["Namespace"],
+                    service=document["service"],
+                    name=each["Name"],
+                    unit=each["Unit"],
+                )
+                values.setdefault(metric, []).extend(document[metric.name])
     return values
+
+
+def metrics(text: str) -> dict[str, list[float]]:
+    """By name alone."""
+    return {metric.name: values for metric, values in written(text).items()}
 
 
 MALFORMED = [
@@ -553,39 +583,6 @@ def test_a_line_of_the_log_is_the_event_and_its_fields(
     assert (line["message"], line["reference_id"], line.get("location")) == ("call_listed", "CALL", None)
 
 
-def test_metrics_are_written_in_one_piece_for_another_threads_line_may_follow_each(
-    uncached: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    del uncached
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "CallArchive")
-    written: list[str] = []
-    monkeypatch.setattr(sys, "stdout", SimpleNamespace(write=written.append))
-    telemetry.gauge("OpenCalls", 3)
-    telemetry.flush()
-    (line,) = written
-    assert (line[-2:], metrics(line)) == ("}\n", {"OpenCalls": [3.0]})
-
-
-def test_what_counts_is_written_out_as_metrics(
-    world: World, make_call: MakeCall, capsys: pytest.CaptureFixture[str]
-) -> None:
-    reference_id = a_plain_call(world, make_call)
-    fetcher.handler(records(visit_of(reference_id), "no json"), CONTEXT)
-    told = metrics(capsys.readouterr().out)
-    sizes = [line["size"] for line in world.told("recording_archived")]
-    assert told["RecordingsArchived"] == [1.0] * len(sizes)
-    assert sum(told["BytesArchived"]) == sum(sizes)
-    assert told["MessagesFailed"] == [1.0]
-
-
-@pytest.mark.usefixtures("world")
-def test_a_ticks_gauges_are_written_out(capsys: pytest.CaptureFixture[str]) -> None:
-    lister.handler({"kind": "tick"}, CONTEXT)
-    told = metrics(capsys.readouterr().out)
-    assert told["OpenCalls"] == [0.0]
-    assert {"OldestOpenCallAge", "ListingLag"} <= told.keys()
-
-
 def test_metrics_are_written_out_though_the_handler_fails(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -599,6 +596,195 @@ def test_metrics_are_written_out_though_the_handler_fails(
     with pytest.raises(RetryableError):
         handler({}, CONTEXT)
     assert metrics(capsys.readouterr().out) == {"OpenCalls": [7.0]}
+
+
+# --- What is counted
+
+
+def open_call(world: World, status: str, transcript: str | None = None, **file: Any) -> str:
+    """A call of one file that the provider gives these statuses, as the ledger holds it before its first visit."""
+    now = world.provider.options.now()
+
+    def statuses(truth: TrueCall) -> set[tuple[str, str | None]]:
+        entries = [(each.transcribe_at(now) or {}).get("transcription") for each in truth.files]
+        transcripts = [each[0]["status"] if each else None for each in entries]
+        return set(zip([each.status_at(now) for each in truth.files], transcripts, strict=True))
+
+    truth = next(each for each in world.provider.truth() if statuses(each) == {(status, transcript)})
+    unvisited = RecordingFile(**{"recorded_at": now, "first_seen_at": now, **file})
+    files = {each.file_name: unvisited for each in truth.files}
+    moments: dict[str, Any] = {
+        "opened_at": now - timedelta(hours=2),
+        "due_at": now,
+        "next_visit_at": now,
+    }
+    world.ledger.write(Call(reference_id=truth.reference_id, recorded_at=now, files=files, **moments))
+    return truth.reference_id
+
+
+def visit_one(reference_id: str) -> None:
+    """With a checksum in S3's answer for a transcript, which moto leaves out."""
+    s3: Any = fetcher.visit_deps().bucket
+    checksum = base64.b64encode(bytes(32)).decode()
+    s3.client.meta.events.register(
+        "after-call.s3.PutObject", lambda parsed, **_: parsed.setdefault("ChecksumSHA256", checksum)
+    )
+    assert failed(fetcher.handler(records(visit_of(reference_id)), CONTEXT)) == []
+
+
+def archive_a_recording(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
+    visit_one(open_call(world, "available"))
+
+
+def archive_a_transcript(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
+    visit_one(open_call(world, "available", "completed"))
+
+
+def give_up_a_recording(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
+    world.provider.faults.add(Fault(where="download", kind="404"))
+    visit_one(open_call(world, "available", first_seen_at=NOW - timedelta(days=60)))
+
+
+def give_up_a_transcript(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRANSCRIPT_FAILURES", "in_progress")
+    visit_one(open_call(world, "available", "in_progress"))
+
+
+def find_a_deleted_recording(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
+    visit_one(open_call(world, "deleted", "completed"))
+
+
+def fail_visits(_world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
+    fetcher.handler(records("", "[]"), CONTEXT)
+
+
+def fail_a_window(_world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
+    lister.handler(records(""), CONTEXT)
+
+
+def list_a_window(world: World, _monkeypatch: pytest.MonkeyPatch) -> None:
+    now = world.provider.options.now()
+    window = Window(start=now.replace(hour=0), end=now)
+    world.ledger.put_windows([PendingWindow(window=window, due_at=now, next_visit_at=now)])
+    lister.handler(records(WindowMessage(window=window).to_json()), CONTEXT)
+
+
+def list_what_names_no_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawServer() as server:
+        server.answers(
+            b'{"call_recordings": [{"reference_id": 7}]}', headers={"Connection": "close"}, then="close"
+        )
+        monkeypatch.setenv("PROVIDER_URL", server.url)
+        list_a_window(world, monkeypatch)
+
+
+OCCASIONS = {
+    ("call_listed", "lister"): (list_a_window, "CallsListed"),
+    ("row_unreadable", "lister"): (list_what_names_no_call, "RowsUnreadable"),
+    ("message_failed", "lister"): (fail_a_window, "MessagesFailed"),
+    ("message_failed", "fetcher"): (fail_visits, "MessagesFailed"),
+    ("recording_archived", "fetcher"): (archive_a_recording, "RecordingsArchived"),
+    ("transcript_archived", "fetcher"): (archive_a_transcript, "TranscriptsArchived"),
+    ("recording_failed", "fetcher"): (give_up_a_recording, "FailedFiles"),
+    ("transcript_failed", "fetcher"): (give_up_a_transcript, "FailedFiles"),
+    ("recording_deleted_at_source", "fetcher"): (find_a_deleted_recording, "DeletedFiles"),
+}
+"""How each event that counts comes about in each service that tells it, and the metric that counts it."""
+
+LOSSES = ("recording_failed", "transcript_failed", "recording_deleted_at_source")
+GAUGES = ("OpenCalls", "OldestOpenCallAge", "ListingLag")
+
+
+@pytest.fixture
+def serving(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """As one of the two services of a stack with a name of its own."""
+
+    def serve(service: str) -> None:
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", service)
+        monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "OtherArchive")
+
+    return serve
+
+
+@pytest.mark.parametrize(("event", "service"), OCCASIONS)
+def test_each_event_that_counts_is_written_where_cloudwatch_reads_it(
+    event: str,
+    service: str,
+    world: World,
+    serving: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    serving(service)
+    occasion, name = OCCASIONS[event, service]
+    occasion(world, monkeypatch)
+    told = world.told(event)
+    assert told
+    counted = written(capsys.readouterr().out)
+    assert counted[Metric(namespace="OtherArchive", service=service, name=name)] == [1.0] * len(told)
+    sizes = [line["size"] for line in world.told("recording_archived")]
+    size = Metric(namespace="OtherArchive", service=service, name="BytesArchived", unit="Bytes")
+    assert counted.get(size, []) == sizes
+    # Nothing else is counted than what is said.
+    events = {line["message"] for line in map(json.loads, world.log.getvalue().splitlines())}
+    names = {metric for (each, _), (_, metric) in OCCASIONS.items() if each in events}
+    assert {metric.name for metric in counted} == names | ({"BytesArchived"} if sizes else set())
+
+
+@pytest.mark.parametrize("event", LOSSES)
+def test_a_loss_is_written_out_at_once(
+    event: str, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A function that is killed writes nothing at its end: nor does this one."""
+    monkeypatch.setattr(fetcher, "handler", inspect.unwrap(fetcher.handler))
+    occasion, name = OCCASIONS[event, "fetcher"]
+    occasion(world, monkeypatch)
+    assert metrics(capsys.readouterr().out)[name] == [1.0]
+
+
+def test_a_ticks_gauges_are_written_where_cloudwatch_reads_them(
+    world: World, serving: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    serving("lister")
+    open_call(world, "available")
+    lister.handler({"kind": "tick"}, CONTEXT)
+    hours, days = 3600, 86_400
+    assert written(capsys.readouterr().out) == {
+        Metric(namespace="OtherArchive", service="lister", name=name): [value]
+        for name, value in zip(GAUGES, (1, 2 * hours, 2 * days), strict=True)
+    }
+
+
+def test_every_event_that_counts_has_its_occasion() -> None:
+    assert {event: name for (event, _), (_, name) in OCCASIONS.items()} == telemetry.METRICS_BY_EVENT
+
+
+def test_each_alarm_watches_a_metric_that_its_service_writes(template: dict[str, Any]) -> None:
+    emitted = {(service, name) for (_, service), (_, name) in OCCASIONS.items()}
+    emitted |= {("lister", name) for name in GAUGES}
+    alarms = properties_of(template, "AWS::CloudWatch::Alarm")
+    own = [alarm for alarm in alarms if not alarm["Namespace"].startswith("AWS/")]
+    assert own
+    for alarm in own:
+        ((name, service),) = [(each["Name"], each["Value"]) for each in alarm["Dimensions"]]
+        assert (alarm["Namespace"], name) == ("CallArchive", "service")
+        assert (service, alarm["MetricName"]) in emitted
+
+
+@pytest.mark.usefixtures("uncached")
+def test_however_much_is_counted_each_line_is_written_in_one_piece(
+    serving: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CloudWatch takes 100 values of a metric in a line. Powertools writes such a line itself, in two pieces."""
+    serving("fetcher")
+    lines: list[str] = []
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(write=lines.append))
+    for _ in range(250):
+        telemetry.gauge("RecordingsArchived", 1)
+    telemetry.flush()
+    assert all(line.endswith("}\n") for line in lines)
+    assert max(len(each) for line in lines for each in metrics(line).values()) <= 100
+    assert metrics("".join(lines)) == {"RecordingsArchived": [1.0] * 250}
 
 
 # --- What is found
@@ -685,9 +871,3 @@ if boto3.DEFAULT_SESSION is not None:
         [sys.executable, "-c", program], env={}, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-@pytest.mark.usefixtures("world")
-def test_a_loss_is_counted_before_the_function_ends(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.emit("recording_failed", reference_id="CALL", file_name="a.wav", reason="why")
-    assert metrics(capsys.readouterr().out) == {"FailedFiles": [1.0]}
