@@ -7,7 +7,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = ("conformance", "crashes", "e2e", "faults", "infra", "integration", "permissions")
+TOGETHER = (
+    "infra",
+    "integration",
+    "e2e",
+    *(f"proofs/{each}" for each in ("models", "crashes", "faults", "permissions")),
+)
 """Folders whose tests share a deployment or a synthesized stack: each is one process's work."""
 
 MEASURED = ("badinput", "unit")
@@ -25,8 +30,7 @@ class ByFolder(LoadScopeScheduling):
     """pytest-xdist's own `loadgroup` names groups in a way that pytest 9.2 does not see any more."""
 
     def _split_scope(self, nodeid: str) -> str:
-        _tests, folder, *_ = nodeid.split("/")
-        return folder if folder in TOGETHER else nodeid
+        return next((each for each in TOGETHER if nodeid.startswith(f"tests/{each}/")), nodeid)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

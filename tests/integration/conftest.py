@@ -19,7 +19,7 @@ from infra.local.provider import Provider
 from infra.local.state import Running, locked, write_running
 from infra.simulator import Fault, Options, SimulatedTelesign, TrueCall, TrueFile
 from tests.integration.running_archive import CALL_ARCHIVE, SECOND, RunningArchive, Slice, Troubled
-from tests.recording import APP
+from tests.proofs.recording import APP
 
 CUSTOMER, API_KEY = "CANARY-5A1F0C3E-CUSTOMER", "Q0FOQVJZ+canary/key+7b2d4e96=="
 WRONG_KEY = "CANARY-wrong-key=="

@@ -16,7 +16,7 @@ from infra.cli.deployment import Deployment
 from infra.local.demo.comparison import Comparison, compare, expected_objects
 from infra.simulator import Fault, RecordedRequest, SimulatedTelesign, TrueCall, TrueFile
 from infra.verification.differences import StoredVersion
-from tests.observing import stored_versions
+from tests.proofs.observer import stored_versions
 
 CALL_ARCHIVE = str(Path(sys.executable).with_name("call-archive"))
 SECOND = timedelta(seconds=1)

@@ -13,7 +13,7 @@ from infra.verification.invariants import violations
 from infra.verification.observation import Observation, Served
 from tests.integration.conftest import MALFORMED, PARTS
 from tests.integration.running_archive import RunningArchive, Troubled, eventually
-from tests.observing import credentials, observed, part_at_rest, served, spoken
+from tests.proofs.observer import credentials, observed, part_at_rest, served, spoken
 
 pytestmark = pytest.mark.timeout(900)
 """Run alone, the first test here does what all others have done before it in a run of the folder."""

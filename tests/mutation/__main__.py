@@ -75,7 +75,7 @@ def prepare() -> None:
     sources = {
         Path("src/call_archive"): sorted((ROOT / "functions" / "call_archive").glob("*.py")),
         Path("tests/unit"): [ROOT / "tests" / "unit" / name for name in TESTS],
-        Path("tests/models"): sorted((ROOT / "tests" / "models").glob("*.py")),
+        Path("tests/proofs/models"): sorted((ROOT / "tests" / "proofs" / "models").glob("*.py")),
         Path("tests"): [ROOT / "tests" / name for name in ("raw_server.py", "synthesis.py")],
         Path("tests/mutation"): [Path(__file__).with_name("quick.py")],
     }

@@ -8,11 +8,11 @@ from call_archive.model.message import VisitMessage, WindowMessage
 from call_archive.model.pending import Policy
 from call_archive.tick import TickDeps, recheck, tick
 from call_archive.visit_call import VisitDeps, visit
-from tests.models.archive import Archive
-from tests.models.ledger import Ledger
-from tests.models.provider import WAVE, Provider, ScriptedFile
-from tests.models.queue import Queue
-from tests.models.steps import Clock, CrashError, Steps, crash
+from tests.proofs.models.archive import Archive
+from tests.proofs.models.ledger import Ledger
+from tests.proofs.models.provider import WAVE, Provider, ScriptedFile
+from tests.proofs.models.queue import Queue
+from tests.proofs.models.steps import Clock, CrashError, Steps, crash
 
 __all__ = ["WAVE", "CrashError", "ScriptedFile", "World", "crash"]
 

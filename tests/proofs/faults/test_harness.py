@@ -1,0 +1,237 @@
+"""The matrix can fail: bugs that it looks for are planted, and seen."""
+
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from call_archive import telemetry, wiring
+from call_archive.model.backoff import MAX_CHAIN
+from call_archive.model.call import FileStatus, StoredObject
+from call_archive.model.message import VisitMessage
+from call_archive.model.window import PendingWindow, Window
+from call_archive.storage.bucket import Bucket
+from call_archive.storage.ledger import Ledger
+from call_archive.storage.queues import Queue
+from infra.config import OLDEST_OPEN_CALL_ALARM_SECONDS
+from infra.simulator import TrueFile
+from tests.proofs.faults.acts import run
+from tests.proofs.faults.cells import BLIND, Cell, Dependency, Fault, cells, why_not
+from tests.proofs.faults.checking import ALARMS, told, truth
+from tests.proofs.faults.observer import MAX_VISITS, found_wrong
+from tests.proofs.faults.part import RARE, chosen, offset_of_this
+from tests.proofs.faults.stage import API_KEY, BASIC, BEGIN, END, Stage
+from tests.proofs.faults.table import ONE_IN
+from tests.proofs.faults.world import World, a_world
+from tests.synthesis import ROOT, synthesized
+
+GIVEN_UP = Cell(dependency=Dependency.CALL, fault=Fault.ERROR_503)
+UNNOTED = Cell(dependency=Dependency.BATCH_WRITE_ITEM, fault=Fault.PARTIAL)
+
+
+@pytest.fixture
+def world(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """One in which everything is archived, and that was looked at."""
+    stage.fronts.plan.clear()
+    with a_world(stage, monkeypatch) as world:
+        world.backfill()
+        world.deliver()
+        assert found_wrong(world, at_rest=True) == []
+        yield world
+
+
+def test_an_archive_that_believes_what_was_not_reported_is_caught(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put_nothing(_archive: Bucket, key: str, *_rest: object) -> StoredObject:
+        return StoredObject(key=key, size=1, sha256="", version_id=None, archived_at=BEGIN)
+
+    monkeypatch.setattr(Bucket, "_put", put_nothing)
+    result = run(GIVEN_UP, stage)
+    assert any(wrong.startswith("I5 ") for wrong in result.passing.wrong)
+
+
+def test_windows_that_are_not_noted_are_caught(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ledger, "put_windows", lambda _ledger, _owed: None)
+    result = run(UNNOTED, stage)
+    assert {"I1", "I6", "lost:"} <= {wrong.split()[0] for wrong in result.passing.wrong}
+
+
+@pytest.mark.parametrize("secret", [API_KEY, BASIC])
+def test_a_secret_in_a_log_is_caught(stage: Stage, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    from_above = Queue.send
+
+    def leaky(queue: Queue, *messages: object, **options: object) -> None:
+        print(secret)  # noqa: T201 - the planted leak
+        from_above(queue, *messages, **options)  # type: ignore[arg-type]  # handed through
+
+    monkeypatch.setattr(Queue, "send", leaky)
+    result = run(Cell(dependency=Dependency.LIST, fault=Fault.ERROR_500), stage)
+    assert any(wrong.startswith("I10 the log") for wrong in result.passing.wrong)
+
+
+def test_a_loss_that_no_alarm_hears_of_is_caught(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(telemetry.METRICS_BY_EVENT, "recording_failed")
+    result = run(GIVEN_UP, stage)
+    assert any(wrong.startswith("I13 ") for wrong in result.staying.wrong)
+    assert not result.staying.told.alarms
+
+
+def _forget_a_call(world: World) -> None:
+    key = {"pk": {"S": f"call#{truth(world)[0].reference_id}"}}
+    world.stage.clients["dynamodb"].delete_item(TableName=world.names.table, Key=key)
+    _pass_without_noting(world)
+
+
+def _pass_without_noting(world: World) -> None:
+    world.ledger.move_cursor(world.stage.clock.now())
+
+
+def _say_another_size(world: World) -> None:
+    call = world.ledger.read(truth(world)[0].reference_id)
+    assert call is not None
+    ((name, file),) = call.files.items()
+    assert file.recording is not None
+    recording = replace(file.recording, size=file.recording.size + 1)
+    assert world.ledger.write(replace(call, files={name: replace(file, recording=recording)}))
+
+
+def _visit_without_end(world: World) -> None:
+    call = world.ledger.read(truth(world)[0].reference_id)
+    assert call is not None
+    assert world.ledger.write(replace(call, visits=MAX_VISITS + 1))
+
+
+def _put_another_over_it(world: World) -> None:
+    """With its former version gone, so that only the earlier look tells."""
+    s3, bucket, version = world.stage.clients["s3"], world.names.bucket, world.versions[0]
+    body = s3.get_object(Bucket=bucket, Key=version.key)["Body"].read()
+    s3.delete_object(Bucket=bucket, Key=version.key, VersionId=version.version_id)
+    s3.put_object(Bucket=bucket, Key=version.key, Body=body)
+
+
+def _owe_a_window(world: World) -> None:
+    window = Window(start=END, end=END)
+    world.ledger.put_windows([PendingWindow(window=window, due_at=BEGIN, next_visit_at=BEGIN)])
+
+
+def _send_on_and_on(world: World) -> None:
+    wiring.fetch_queue().send([VisitMessage(reference_id="a call", hop=MAX_CHAIN + 1)])
+    _purge(world)
+
+
+def _send_a_secret(world: World) -> None:
+    wiring.fetch_queue().send([VisitMessage(reference_id=BASIC)])
+    _purge(world)
+
+
+def _purge(world: World) -> None:
+    """So that what was sent lies in no queue any more."""
+    sqs, url = world.stage.clients["sqs"], world.names.fetch_queue
+    for message in sqs.receive_message(QueueUrl=url)["Messages"]:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def _leave_an_upload(world: World) -> None:
+    world.stage.clients["s3"].create_multipart_upload(Bucket=world.names.bucket, Key="half")
+
+
+@pytest.mark.parametrize(
+    ("plant", "told_as"),
+    [
+        (_forget_a_call, "I1"),
+        (_forget_a_call, "lost:"),
+        (_say_another_size, "I2"),
+        (_put_another_over_it, "I4"),
+        (_pass_without_noting, "I6"),
+        (_visit_without_end, "I9"),
+        (_send_on_and_on, "I9"),
+        (_send_a_secret, "I10"),
+        (_leave_an_upload, "I11"),
+        (_owe_a_window, "I12"),
+    ],
+)
+def test_what_is_planted_in_a_whole_archive_is_seen(
+    world: World, plant: Callable[[World], None], told_as: str
+) -> None:
+    plant(world)
+    assert told_as in {wrong.split()[0] for wrong in found_wrong(world, at_rest=True)}
+
+
+def test_the_alarms_are_those_that_are_deployed() -> None:
+    resources = synthesized()["Resources"].items()
+    alarms = {
+        name: each["Properties"] for name, each in resources if each["Type"] == "AWS::CloudWatch::Alarm"
+    }
+    deployed = {
+        (alarm["MetricName"], alarm["Dimensions"][0]["Value"]): (name, alarm["Threshold"])
+        for name, alarm in alarms.items()
+        if alarm["Namespace"] == "CallArchive"
+    }
+    assert deployed.keys() == ALARMS.keys()
+    for measured, (name, threshold) in ALARMS.items():
+        assert name in deployed[measured][0]
+        assert threshold == deployed[measured][1]
+
+
+@pytest.mark.parametrize(("minutes", "raised"), [(0, set()), (1, {"OldestOpenCall"})])
+def test_an_open_call_raises_its_alarm_after_a_day_and_no_sooner(
+    world: World, minutes: int, raised: set[str]
+) -> None:
+    call = world.ledger.read(truth(world)[0].reference_id)
+    assert call is not None
+    files = {name: replace(file, status=FileStatus.RECORDING) for name, file in call.files.items()}
+    assert world.ledger.write(replace(call, files=files))
+    world.stage.clock.advance(OLDEST_OPEN_CALL_ALARM_SECONDS / 60 + minutes)
+    world.tick()
+    assert told(world).alarms & {"OldestOpenCall"} == raised
+
+
+def test_a_cell_is_run_or_there_is_a_reason_why_not() -> None:
+    every = {Cell(dependency=dependency, fault=fault) for dependency in Dependency for fault in Fault}
+    assert all(why_not(cell) for cell in every - set(cells()))
+
+
+@pytest.mark.parametrize("one_in", [2, 3, 4, 7])
+def test_a_part_has_every_rare_cell_and_the_parts_together_have_every_cell(one_in: int) -> None:
+    every = list(cells())
+    rare = {BLIND, *(cell for cell in every if cell.fault in RARE)}
+    parts = [chosen(every, one_in=one_in, offset=offset) for offset in range(one_in)]
+    assert len(rare) == 16
+    assert all(rare <= set(part) for part in parts)
+    assert {cell for part in parts for cell in part} == set(every)
+    assert sum(map(len, parts)) == len(every) + (one_in - 1) * len(rare)
+
+
+def test_the_page_names_the_part_that_a_commit_runs() -> None:
+    tasks = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["poe"]["tasks"]
+    (command,) = (
+        each["cmd"] for each in tasks["break"]["parallel"] if "tests/proofs/faults" in each.get("cmd", "")
+    )
+    assert f" --one-in {ONE_IN} " in " ".join(command.split())
+
+
+def test_outside_of_git_the_offset_changes_from_day_to_day(tmp_path: Path) -> None:
+    number, made_of = offset_of_this(tmp_path)
+    assert f"{date.fromordinal(number)}" == made_of
+
+
+def test_no_part_waits_for_more_than_its_share() -> None:
+    every = list(cells())
+    waiting = [sum(cell.waits for cell in chosen(every, one_in=3, offset=offset)) for offset in range(3)]
+    assert max(waiting) - min(waiting) <= 1
+
+
+def test_all_that_a_cell_archives_is_there_when_it_begins(stage: Stage) -> None:
+    stage.clock.moment = BEGIN
+
+    def ready(file: TrueFile) -> bool:
+        transcribe = file.transcribe_at(BEGIN)
+        return file.status_at(BEGIN) == "available" and bool(transcribe and transcribe["transcription"])
+
+    files = [file for call in stage.fronts.simulator.truth() for file in call.files]
+    assert len(files) == 2
+    assert all(map(ready, files))
