@@ -1,29 +1,33 @@
-"""What a deployed archive holds, and what its simulated provider truly held, for the checker."""
+"""The one observer of archives on an AWS: what lies in bucket, ledger, queues and logs, as an Observation.
+
+It asks neither the functions nor their code what they meant to do, and looks past every proxy.
+"""
 
 import base64
-import binascii
+import io
 import json
 import re
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from call_archive.model.call import Call, FileStatus, TranscriptStatus
+from call_archive.model.call import FileStatus, TranscriptStatus
 from call_archive.model.object_key import Origin
 from call_archive.model.window import from_text
-from call_archive.storage.ledger_items import call_from_item
+from call_archive.storage.ledger_items import call_from_item, window_from_item
 from infra.cli.deployment import Deployment
 from infra.simulator import Options, TrueCall, TrueFile
+from infra.verification.bucket_versions import Bucket
 from infra.verification.differences import StoredVersion
 from infra.verification.observation import Observation, Served
+from tests.proofs.aws import Account
 from tests.proofs.recording import Record, recorded
 
-READERS = 8
-HIDDEN_SECONDS = 60
 LOSSES = {
     "recording_failed": "FailedFiles",
     "transcript_failed": "FailedFiles",
@@ -33,19 +37,39 @@ LOSSES = {
 PLAIN_PIECE = re.compile(r"[ -!#-\[\]-~]{12,}")
 """Of a text: what JSON leaves as it is."""
 
+Line = tuple[object, str]
+"""Of a log, with the stream that it is of: of one process, in the order in which it wrote them."""
+
+
+# --- What the provider truly held
+
 
 def served(truth: Iterable[TrueCall], now: datetime) -> Iterator[Served]:
-    for call in truth:
-        for file in call.files:
-            yield Served(
-                reference_id=file.reference_id,
-                file_name=file.file_name,
-                recorded_at=file.created_at,
-                sha256=file.sha256,
-                transcribes=_transcribes(file, now),
-                recording_ends=_recording_ends(file, now),
-                transcript_ends=_transcript_ends(file, now),
-            )
+    """Each file, and how it must end if nothing happens at the provider after `now`."""
+    for file in (file for call in truth for file in call.files):
+        transcribe = file.transcribe_at(now)
+        yield Served(
+            reference_id=file.reference_id,
+            file_name=file.file_name,
+            recorded_at=file.created_at,
+            sha256=file.sha256,
+            transcribes=() if transcribe is None else (transcribe,),
+            recording_ends=frozenset({_recording_end(file, now)}),
+            transcript_ends=frozenset({_transcript_end(transcribe)}),
+        )
+
+
+def _recording_end(file: TrueFile, now: datetime) -> FileStatus:
+    if file.size == 0:
+        return FileStatus.FAILED
+    return FileStatus.DELETED_AT_SOURCE if file.status_at(now) == "deleted" else FileStatus.ARCHIVED
+
+
+def _transcript_end(transcribe: dict[str, Any] | None) -> TranscriptStatus:
+    statuses = {entry["status"] for entry in (transcribe or {}).get("transcription") or []}
+    if statuses == {"failed"}:
+        return TranscriptStatus.FAILED
+    return TranscriptStatus.ARCHIVED if statuses else TranscriptStatus.NONE
 
 
 def spoken(truth: Iterable[TrueCall]) -> set[str]:
@@ -57,23 +81,61 @@ def spoken(truth: Iterable[TrueCall]) -> set[str]:
 
 def credentials(options: Options) -> tuple[str, ...]:
     """What of the simulated account must be nowhere: as it is, as a request carries it, and signed links."""
-    return (options.api_key, basic_credentials(options.customer_id, options.api_key), "Signature=")
+    basic = basic_credentials(options.customer_id, options.api_key)
+    return (options.customer_id, options.api_key, basic, "Authorization: Basic", "Signature=", "Key-Pair-Id")
 
 
 def basic_credentials(customer_id: str, api_key: str) -> str:
     return base64.b64encode(f"{customer_id}:{api_key}".encode()).decode()
 
 
+# --- What the functions wrote
+
+
+class Log(io.StringIO):
+    """All that functions in this process print: their log, and their metrics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.process = 0
+        """Which of them writes: what one has not counted when it ends, no later one counts."""
+        self._begun: dict[int, int] = {}
+
+    def begin_process(self) -> None:
+        self.process += 1
+        self._begun[self.process] = self.tell()
+
+    def lines(self) -> Iterator[Line]:
+        text, ends = self.getvalue(), [*self._begun.values()][1:]
+        for process, (start, end) in enumerate(zip(self._begun.values(), [*ends, None], strict=True)):
+            yield from ((process, line) for line in text[start:end].splitlines())
+
+    def documents(self) -> list[dict[str, Any]]:
+        return [document for _, line in self.lines() if (document := _document(line))]
+
+
 def logs(deployment: Deployment) -> Iterator[str]:
-    """Every line that the functions wrote, metrics among them."""
-    yield from (line for _, line in _log_lines(deployment))
+    """Every line that the deployed functions wrote, metrics among them."""
+    yield from (line for _, line in log_lines(deployment))
 
 
-def losses_reported(deployment: Deployment) -> set[tuple[str, str]]:
+def log_lines(deployment: Deployment) -> Iterator[Line]:
+    client = deployment.connection.client("logs")
+    for group in client.get_paginator("describe_log_groups").paginate().search("logGroups[].logGroupName"):
+        streams = client.get_paginator("describe_log_streams").paginate(logGroupName=group)
+        # One by one: of a whole group MiniStack answers the first 10,000 events, and no token for the rest.
+        for stream in streams.search("logStreams[].logStreamName"):
+            pages = client.get_paginator("filter_log_events").paginate(
+                logGroupName=group, logStreamNames=[stream]
+            )
+            yield from ((stream, line) for line in pages.search("events[].message"))
+
+
+def losses_reported(lines: Iterable[Line]) -> set[tuple[str, str]]:
     """Reference id and file name of each loss whose count was written out: alarms hear of counts alone."""
     told: set[tuple[str, str]] = set()
-    uncounted: dict[tuple[str, str], deque[tuple[str, str]]] = defaultdict(deque)
-    for stream, line in _log_lines(deployment):
+    uncounted: dict[tuple[object, str], deque[tuple[str, str]]] = defaultdict(deque)
+    for stream, line in lines:
         document = _document(line)
         if metric := LOSSES.get(str(document.get("message"))):
             uncounted[stream, metric].append((document["reference_id"], document["file_name"]))
@@ -84,52 +146,101 @@ def losses_reported(deployment: Deployment) -> set[tuple[str, str]]:
     return told
 
 
+def _document(line: str) -> dict[str, Any]:
+    try:
+        document = json.loads(line) if line.startswith("{") else {}  # not Lambda's own lines
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _count(metric: Any) -> int:
+    """A metric's value in the embedded format: one number, or one for each time that it was added."""
+    return int(sum(metric if isinstance(metric, list) else [metric or 0]))
+
+
+# --- What lies in the account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where one archive is looked at."""
+
+    account: Account
+    record: Callable[[], Record]
+    log: Callable[[], Iterable[Line]]
+    listed_from: datetime
+
+
 def observed(
-    deployment: Deployment,
+    sources: Sources,
     *,
     at_rest: bool,
-    secrets: tuple[str, ...] = (),
-    folder: Path | None = None,
+    most_visits: int | None,
     before: Collection[StoredVersion] = (),
-    most_visits: int | None = None,
+    secrets: Collection[str] = (),
+    texts: Iterable[tuple[str, str]] = (),
 ) -> Observation:
-    """Everything of the table and the bucket, in memory.
-
-    `folder`: the one of a MiniStack that recorded (`tests.proofs.recording`): without, nobody knows which windows were
-    noted. `before`: what an earlier look found.
-    """
-    s3 = deployment.connection.client("s3")
+    """`before`: what an earlier look found. `texts`: where else secrets are looked for."""
     # The cursor before the record: a window is noted before the cursor moves over it.
-    listed_until = deployment.ledger.listed_until()
-    record = recorded(folder) if folder else Record(messages=(), noted_windows=())
-    items = list(_items(deployment))
-
-    def read(version: StoredVersion) -> bytes:
-        answer = s3.get_object(Bucket=deployment.bucket, Key=version.key, VersionId=version.version_id or "")
-        with answer["Body"] as body:
-            return body.read()
-
+    account = sources.account
+    cursor = account.ledger.listed_until()
+    requests = sources.record()
+    kinds: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for item in account.items():
+        kinds[item["pk"]["S"].partition("#")[0]].append(item)
+    calls = [call_from_item(item) for item in kinds["call"]]
+    dead = [body for bodies in account.dead_letters().values() for body in bodies]
+    versions = stored_versions(account)
+    lines = list(sources.log())  # after the ledger: a loss is told before it is noted
     return Observation(
         at_rest=at_rest,
-        calls={call.reference_id: call for call in _calls(items)},
-        versions=stored_versions(deployment),
+        calls={call.reference_id: call for call in calls},
+        versions=versions,
         versions_before=before,
-        read=read,
-        windows=deployment.ledger.open_windows(),
-        listed_from=_listed_from(deployment) if folder else None,
-        listed_until=listed_until,
-        noted_windows=record.noted_windows,
-        uploads=[
-            upload["Key"] for upload in s3.list_multipart_uploads(Bucket=deployment.bucket).get("Uploads", [])
-        ],
-        messages=record.messages,
-        dead_letters=list(_dead_letters(deployment)),
+        read=partial(_read, account),
+        windows=[window_from_item(item) for item in kinds["window"]],
+        listed_from=sources.listed_from,
+        listed_until=cursor,
+        noted_windows=requests.noted_windows,
+        uploads=account.uploads(),
+        messages=requests.messages,
+        dead_letters=dead,
         most_visits=most_visits,
-        # After the ledger: a loss is told before it is noted.
-        losses_reported=losses_reported(deployment),
+        losses_reported=losses_reported(lines),
         secrets=secrets,
-        texts=_texts(deployment, items, record) if secrets else (),
+        texts=[
+            ("the log", "\n".join(line for _, line in lines)),
+            *(("the ledger", str(item)) for items in kinds.values() for item in items),
+            *(("a message", body) for body in (*requests.messages, *dead)),
+            *texts,
+        ],
     )
+
+
+def sources_of(deployment: Deployment, folder: Path) -> Sources:
+    """`folder`: the one of a MiniStack that recorded (`tests.proofs.recording`)."""
+    return Sources(
+        account=Account.of(deployment),
+        record=partial(recorded, folder),
+        log=partial(log_lines, deployment),
+        listed_from=_listed_from(deployment),
+    )
+
+
+def stored_versions(account: Account, ids: Collection[str] | None = None) -> list[StoredVersion]:
+    """What lies in the bucket, of these calls or of all, with the SHA-256 of the very bytes."""
+    bucket = Bucket(client=account.s3, name=account.bucket, reads=True)
+    keys: list[str] = []
+    after, more = None, True
+    while more:
+        page = bucket.page("", after)
+        keys += [key for key in page.versions if ids is None or key.split("/")[4] in ids]
+        after, more = page.until, page.until is not None
+    with ThreadPoolExecutor(account.readers) as readers:
+        found = list(readers.map(lambda key: bucket.versions(key, None), keys))
+    # Not when it was stored: a look that finds the same finds it equal.
+    return [replace(version, modified_at=None) for versions in found for version in versions]
 
 
 def looked_at(seen: Observation) -> dict[str, int]:
@@ -154,47 +265,14 @@ def part_at_rest(seen: Observation, part: Collection[TrueCall], until: datetime)
         versions=[version for version in seen.versions if version.key in keys],
         versions_before=[version for version in seen.versions_before if version.key in keys],
         windows=[pending for pending in seen.windows if pending.window.start <= until],
-        texts=(),  # of no part, and gone once they were read
+        texts=(),
     )
 
 
-def stored_versions(deployment: Deployment, ids: Collection[str] | None = None) -> list[StoredVersion]:
-    """What lies in the bucket, of these calls or of all."""
-    return list(_versions(deployment, ids))
-
-
-def _texts(
-    deployment: Deployment, items: Iterable[dict[str, Any]], record: Record
-) -> Iterator[tuple[str, str]]:
-    yield from (("the ledger", str(item)) for item in items)
-    yield from (("the log", line) for line in logs(deployment))
-    yield from (("a message", body) for body in record.messages)
-
-
-def _log_lines(deployment: Deployment) -> Iterator[tuple[str, str]]:
-    """With the stream that each is of: of one process, in the order in which it wrote them."""
-    client = deployment.connection.client("logs")
-    for group in client.get_paginator("describe_log_groups").paginate().search("logGroups[].logGroupName"):
-        streams = client.get_paginator("describe_log_streams").paginate(logGroupName=group)
-        # One by one: of a whole group MiniStack answers the first 10,000 events, and no token for the rest.
-        for stream in streams.search("logStreams[].logStreamName"):
-            pages = client.get_paginator("filter_log_events").paginate(
-                logGroupName=group, logStreamNames=[stream]
-            )
-            yield from ((stream, line) for line in pages.search("events[].message"))
-
-
-def _document(line: str) -> dict[str, Any]:
-    try:
-        document = json.loads(line)
-    except ValueError:  # Lambda's own lines
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _count(metric: Any) -> int:
-    """A metric's value in the embedded format: one number, or one for each time that it was added."""
-    return int(sum(metric if isinstance(metric, list) else [metric or 0]))
+def _read(account: Account, version: StoredVersion) -> bytes:
+    answer = account.s3.get_object(Bucket=account.bucket, Key=version.key, VersionId=version.version_id or "")
+    with answer["Body"] as body:
+        return body.read()
 
 
 def _listed_from(deployment: Deployment) -> datetime:
@@ -207,88 +285,3 @@ def _listed_from(deployment: Deployment) -> datetime:
 def _keys(file: TrueFile) -> tuple[str, str]:
     origin = Origin(reference_id=file.reference_id, file_name=file.file_name, recorded_at=file.created_at)
     return origin.recording_key, origin.transcript_key
-
-
-def _transcribes(file: TrueFile, now: datetime) -> tuple[dict[str, Any], ...]:
-    transcribe = file.transcribe_at(now)
-    return () if transcribe is None else (transcribe,)
-
-
-def _recording_ends(file: TrueFile, now: datetime) -> frozenset[FileStatus]:
-    if file.size == 0:
-        return frozenset({FileStatus.FAILED})
-    if file.status_at(now) == "deleted":
-        return frozenset({FileStatus.DELETED_AT_SOURCE})
-    return frozenset({FileStatus.ARCHIVED})
-
-
-def _transcript_ends(file: TrueFile, now: datetime) -> frozenset[TranscriptStatus]:
-    made = bool((file.transcribe_at(now) or {}).get("transcription"))
-    return frozenset({TranscriptStatus.ARCHIVED if made else TranscriptStatus.NONE})
-
-
-def _items(deployment: Deployment) -> Iterator[dict[str, Any]]:
-    pages = deployment.connection.client("dynamodb").get_paginator("scan")
-    for page in pages.paginate(TableName=deployment.table, ConsistentRead=True):
-        yield from page["Items"]
-
-
-def _calls(items: Iterable[dict[str, Any]]) -> Iterator[Call]:
-    return (call_from_item(item) for item in items if item["pk"]["S"].startswith("call#"))
-
-
-def _versions(deployment: Deployment, ids: Collection[str] | None) -> Iterator[StoredVersion]:
-    s3 = deployment.connection.client("s3")
-
-    def is_wanted(key: str) -> bool:
-        return ids is None or key.split("/")[4] in ids
-
-    def whole(listed: StoredVersion) -> StoredVersion:
-        head = s3.head_object(
-            Bucket=deployment.bucket,
-            Key=listed.key,
-            VersionId=listed.version_id or "",
-            ChecksumMode="ENABLED",
-        )
-        return StoredVersion(
-            key=listed.key,
-            version_id=listed.version_id,
-            size=head["ContentLength"],
-            sha256=_hex(head.get("ChecksumSHA256", "")),
-        )
-
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=deployment.bucket):
-        for marker in page.get("DeleteMarkers", []):
-            if is_wanted(marker["Key"]):
-                yield StoredVersion(
-                    key=marker["Key"], version_id=marker["VersionId"], size=0, sha256="", delete_marker=True
-                )
-        found = [
-            StoredVersion(key=each["Key"], version_id=each["VersionId"], size=each["Size"], sha256="")
-            for each in page.get("Versions", [])
-            if is_wanted(each["Key"])
-        ]
-        with ThreadPoolExecutor(READERS) as readers:
-            yield from readers.map(whole, found)
-
-
-def _dead_letters(deployment: Deployment) -> Iterator[str]:
-    sqs = deployment.connection.client("sqs")
-    for url in (deployment.fetch_dlq_url, deployment.windows_dlq_url, deployment.schedule_dlq_url):
-        taken = []
-        while messages := sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=HIDDEN_SECONDS
-        ).get("Messages", []):
-            taken += messages
-            yield from (message["Body"] for message in messages)
-        for message in taken:  # the next look finds them too
-            sqs.change_message_visibility(
-                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
-            )
-
-
-def _hex(checksum: str) -> str:
-    try:
-        return base64.b64decode(checksum, validate=True).hex()
-    except binascii.Error:
-        return ""

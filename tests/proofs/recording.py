@@ -4,8 +4,8 @@ A message leaves its queue with whoever takes it, and a window is deleted once i
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +26,32 @@ RECORDED = {
 OK = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Record:
-    messages: tuple[str, ...]
+    messages: list[str] = field(default_factory=list)
     """Bodies of all messages that anybody sent through the API, whatever became of them."""
-    noted_windows: tuple[Window, ...]
+    noted_windows: list[Window] = field(default_factory=list)
     """Those that the ledger said it holds."""
+
+    def add(self, operation: str, request: Mapping[str, Any], answer: Mapping[str, Any] | None) -> None:
+        """A request that was made; of one that was not done, or of which nobody knows yet, no answer."""
+        self._take(_lines(operation, request, answer))
+
+    def _take(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        for line in lines:
+            if "message" in line:
+                self.messages.append(line["message"])
+            else:
+                self.noted_windows.append(window_from_item(line["window"]).window)
 
 
 def recorded(folder: Path) -> Record:
     """What a MiniStack that was started in this folder has recorded so far."""
     text = (folder / RECORD_FILE).read_text(encoding="utf-8")
+    record = Record()
     # Somebody may be writing: the last line is whole only if it ends.
-    lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-    return Record(
-        messages=tuple(line["message"] for line in lines if "message" in line),
-        noted_windows=tuple(window_from_item(line["window"]).window for line in lines if "window" in line),
-    )
+    record._take(json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n"))
+    return record
 
 
 async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -59,7 +68,7 @@ async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         answer += message.get("body", b"")
         # Whoever waits for the answer may act on it at once: by then it must stand in the record.
         if message["type"] == "http.response.body" and not message.get("more_body"):
-            _write(_lines(operation, json.loads(body), answer if status == OK else None))
+            _write(_lines(operation, json.loads(body), json.loads(answer) if status == OK else None))
         await send(message)
 
     await ministack(scope, given(body), send_once_recorded)
@@ -86,11 +95,13 @@ def _operation(scope: Mapping[str, Any]) -> str | None:
     return RECORDED.get(targets[0]) if targets else None
 
 
-def _lines(operation: str, request: Mapping[str, Any], answer: bytes | None) -> Iterator[dict[str, Any]]:
-    if operation != "BatchWriteItem":
+def _lines(
+    operation: str, request: Mapping[str, Any], answer: Mapping[str, Any] | None
+) -> Iterator[dict[str, Any]]:
+    if operation in ("SendMessage", "SendMessageBatch"):
         yield from ({"message": each["MessageBody"]} for each in request.get("Entries", [request]))
-    elif answer is not None:
-        left = json.loads(answer).get("UnprocessedItems", {})
+    elif operation == "BatchWriteItem" and answer is not None:
+        left = answer.get("UnprocessedItems", {})
         for table, puts in request["RequestItems"].items():
             items = [put["PutRequest"]["Item"] for put in puts if put not in left.get(table, [])]
             yield from ({"window": item} for item in items if item["pk"]["S"].startswith("window#"))

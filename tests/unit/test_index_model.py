@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from tests.proofs.clock import Clock
 from tests.proofs.models.ledger import Index
-from tests.proofs.models.steps import Clock
 from tests.unit.factories import NOW
 
 LAG = timedelta(seconds=10)

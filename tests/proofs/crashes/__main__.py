@@ -9,9 +9,9 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from tests.proofs.aws import Stack
 from tests.proofs.crashes.killing import Crash, Killer, Report
-from tests.proofs.crashes.stack import synthesized_stack
-from tests.proofs.crashes.stories import STORIES
+from tests.proofs.stories import STORIES
 
 AGAIN = 0.25
 """The share of crashes that are followed by a second one, as a case of its own."""
@@ -24,7 +24,7 @@ def main(*, jobs: int | None, each: bool) -> None:
     """Ends the functions' process before and after each of its calls, and checks what becomes of the archive."""
     console = Console(width=110)
     began = time.monotonic()
-    stack = synthesized_stack()
+    stack = Stack.synthesized()
     console.print(f"the stack is synthesized ({time.monotonic() - began:.0f} s)")
     reports = []
     for story in STORIES:

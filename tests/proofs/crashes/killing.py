@@ -14,17 +14,14 @@ import os
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, NoReturn
 
-from infra.verification.differences import StoredVersion
-from tests.proofs.crashes.observer import found_wrong, observed
+from tests.proofs.aws import Stack
 from tests.proofs.crashes.outside import Moment, Site
-from tests.proofs.crashes.stack import Stack
-from tests.proofs.crashes.stories import Story
-from tests.proofs.crashes.world import World
+from tests.proofs.crashes.world import StoryWorld
+from tests.proofs.stories import Story
 
 SEED: Final = 1
 AGAIN_WITHIN: Final = 60
@@ -81,7 +78,6 @@ class _InCopy:
     """The writing end of the pipe; None in the original."""
     until_again: int = 0
     ends: int = 0
-    before: Collection[StoredVersion] = ()
     wrong: list[str] = field(default_factory=list)
 
 
@@ -93,7 +89,7 @@ class Killer:
         self, story: Story, stack: Stack, *, jobs: int = 1, again: float = 0, each: bool = False
     ) -> None:
         self.report = Report()
-        self._world = World(story, stack, self._hear)
+        self._world = StoryWorld(story, stack, self._hear)
         self._jobs, self._again, self._each = jobs, again, each
         self._dice = Random(f"{SEED}/{story.name}")  # noqa: S311 - the same crashes each time
         self._last: tuple[object, Crash] | None = None
@@ -103,7 +99,7 @@ class Killer:
     def run(self) -> Report:
         with self._world.opened():
             self._world.run()
-            self.report.uncrashed = found_wrong(self._world, observed(self._world, at_rest=True))
+            self.report.uncrashed = self._world.found_wrong(at_rest=True)
             while self._copies:
                 self._hear_verdict()
         return self.report
@@ -144,12 +140,10 @@ class Killer:
         copy.ends += 1
         gc.disable()  # a collection would touch, and so copy, all that the copy shares with the original
         try:
-            world.end_process()
-            seen = observed(world, at_rest=False, before=copy.before)
-            copy.before = seen.versions
-            copy.wrong += found_wrong(world, seen)
+            world.crash()
+            copy.wrong += world.found_wrong(at_rest=False)
             world.recover()
-            copy.wrong += found_wrong(world, observed(world, at_rest=True, before=copy.before))
+            copy.wrong += world.found_wrong(at_rest=True)
         except BaseException:  # noqa: BLE001 - whatever it is, it must be heard of
             copy.wrong.append(traceback.format_exc())
         with os.fdopen(copy.answer or 0, "w") as pipe:

@@ -3,8 +3,8 @@
 import http.client
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from botocore.client import BaseClient
 
 import call_archive
 from call_archive.provider import download as downloads
+from tests.proofs.recording import Record
 
 PACKAGE: Final = str(Path(call_archive.__file__).parent)
 
@@ -69,11 +70,9 @@ class Outside:
     """Tells `listener` while `watching`: what a harness itself asks for is none of the functions' calls."""
 
     listener: Listener
+    record: Record
+    """Of what AWS has done for the functions."""
     watching: bool = False
-    answered: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """What AWS has done for the functions: operation and request."""
-    connections: list[http.client.HTTPConnection] = field(default_factory=list)
-    """To the download host: a process that ends closes them, one that is dropped does not."""
     effects: int = 0
     """How many calls there were that may have changed something."""
 
@@ -85,14 +84,11 @@ class Outside:
         outside = self
 
         def told_api_call(client: Any, operation: str, request: dict[str, Any]) -> Any:
-            if operation == "PutObject" and "ChecksumSHA256" in request:
-                # moto keeps a checksum, and answers with it, only when its algorithm is named too.
-                request = {**request, "ChecksumAlgorithm": "SHA256"}
             if not outside.watching:
                 return make_api_call(client, operation, request)
             with outside.telling(client.meta.service_model.service_name, operation):
                 answer = make_api_call(client, operation, request)
-                outside.answered.append((operation, request))
+                outside.record.add(operation, request, answer)
                 return answer
 
         def told_send(session: requests.Session, request: Any, **options: Any) -> requests.Response:
@@ -102,10 +98,6 @@ class Outside:
                 return send(session, request, **options)
 
         class Connection(downloads._Connection):
-            def connect(self) -> None:
-                super().connect()
-                outside.connections.append(self)
-
             def request(self, *args: Any, **options: Any) -> None:
                 outside.emit("download host", "GET", Moment.BEFORE)
                 super().request(*args, **options)
@@ -122,10 +114,6 @@ class Outside:
             patches.enter_context(patch.object(requests.Session, "send", told_send))
             patches.enter_context(patch.object(downloads, "_Connection", Connection))
             yield
-
-    def disconnect(self) -> None:
-        while self.connections:
-            self.connections.pop().close()
 
     @contextmanager
     def telling(self, service: str, operation: str, about: str = "") -> Iterator[None]:
@@ -167,11 +155,3 @@ def _frames_of_ours(frame: FrameType | None) -> Iterator[str]:
         if code.co_filename.startswith(PACKAGE) and not code.co_name.startswith("<"):
             yield f"{Path(code.co_filename).name}:{code.co_name}"
         frame = frame.f_back
-
-
-def drop_process_memory(*modules: Any) -> None:
-    """What a new execution environment does not have: everything that these modules keep."""
-    for module in modules:
-        for each in vars(module).values():
-            with suppress(AttributeError):
-                each.cache_clear()

@@ -1,18 +1,17 @@
-"""How a world stands, past the proxies: what is owed, what has failed and why, what was told."""
+"""How a cell's world stands, past the proxies: what is owed, what has failed and why, what was said, what is wrong."""
 
-import json
 import re
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from call_archive.model.call import Call, FileStatus, TranscriptStatus
-from call_archive.storage.ledger import Ledger
+from call_archive.storage.ledger_items import call_from_item
 from infra.config import LISTING_LAG_ALARM_SECONDS, OLDEST_OPEN_CALL_ALARM_SECONDS
-from infra.simulator import TrueCall
-from tests.proofs.faults.world import World
-from tests.proofs.observer import LOSSES
+from infra.verification.invariants import violations
+from infra.verification.observation import Observation, Served
+from tests.proofs.faults.world import CellWorld
+from tests.proofs.observer import served
+from tests.proofs.stories import TWO_CALLS
 
 ALARMS: Mapping[tuple[str, str], tuple[str, float]] = {
     ("ListingLag", "lister"): ("ListingLag", LISTING_LAG_ALARM_SECONDS),
@@ -24,6 +23,7 @@ ALARMS: Mapping[tuple[str, str], tuple[str, float]] = {
     ("MessagesFailed", "fetcher"): ("FetcherMessages", 0),
 }
 """By metric and service: the deployed alarm, and above which value it is raised."""
+DEAD_LETTER_ALARMS = {"fetch-dlq": "FetchDlq", "windows-dlq": "WindowsDlq"}
 BROKEN = re.compile(
     r" \((Connection\w*|ReadTimeout\w*|SSL\w*|Timeout\w*|Protocol\w*|Incomplete\w*|gai\w*|BadStatus\w*)\)"
 )
@@ -35,27 +35,23 @@ class Told:
     alarms: frozenset[str]
 
 
-def truth(world: World) -> list[TrueCall]:
-    return world.stage.fronts.simulator.truth()
+def calls(world: CellWorld) -> dict[str, Call | None]:
+    items = [item for item in world.account.items() if item["pk"]["S"].startswith("call#")]
+    known = {call.reference_id: call for call in map(call_from_item, items)}
+    return {call.reference_id: known.get(call.reference_id) for call in TWO_CALLS.calls}
 
 
-def calls(world: World) -> dict[str, Call | None]:
-    known = Ledger(world.stage.clients["dynamodb"], world.names.table).read_many(
-        call.reference_id for call in truth(world)
-    )
-    return {call.reference_id: known.get(call.reference_id) for call in truth(world)}
-
-
-def unsettled(world: World) -> list[str]:
+def unsettled(world: CellWorld) -> list[str]:
     return [name for name, call in calls(world).items() if call is None or not call.settled]
 
 
-def owes(world: World) -> bool:
+def owes(world: CellWorld) -> bool:
     """Whether a call is not settled, or a window not listed yet."""
-    return bool(unsettled(world) or world.ledger.open_windows())
+    windows = (item for item in world.account.items() if item["pk"]["S"].startswith("window#"))
+    return bool(unsettled(world) or any(windows))
 
 
-def failed(world: World) -> dict[str, Call]:
+def failed(world: CellWorld) -> dict[str, Call]:
     return {name: call for name, call in calls(world).items() if call is not None and call.failed}
 
 
@@ -67,43 +63,28 @@ def reasons_of(call: Call) -> Iterator[str]:
             yield plain(file.transcript.reason or "")
 
 
-def told(world: World) -> Told:
+def told(world: CellWorld) -> Told:
     """Why work was put off, and which alarms would be raised."""
     reasons = set(world.raised)
-    for line in lines(world):
-        if "_aws" in line:
-            continue
-        if line["message"] == "window_postponed":
-            reasons.add(line["reason"])
-        elif line["message"] == "message_failed":
-            unexpected = line["reason"].startswith("unexpected")
-            reasons.add(f"an unexpected {line['error']}" if unexpected else line["reason"])
-        elif line["message"] == "call_pending" and not line["reason"].startswith("not visited"):
-            reasons.add(line["reason"])
+    for line in world.log.documents():
+        match line.get("message"):
+            case "window_postponed":
+                reasons.add(line["reason"])
+            case "message_failed":
+                unexpected = line["reason"].startswith("unexpected")
+                reasons.add(f"an unexpected {line['error']}" if unexpected else line["reason"])
+            case "call_pending" if not line["reason"].startswith("not visited"):
+                reasons.add(line["reason"])
     alarms = set(_alarms_on(_measured(world)))
     alarms |= {"ListerErrors"} if world.raised else set()
-    alarms |= {name for name, url in dead_letter_queues(world).items() if messages_in(world, url)}
+    alarms |= {DEAD_LETTER_ALARMS[name] for name, dead in world.account.dead_letters().items() if dead}
     return Told(reasons=frozenset(map(plain, reasons)), alarms=frozenset(alarms))
 
 
-def losses_reported(world: World) -> set[tuple[str, str]]:
-    """Reference id and file name of each loss that was counted: alarms hear of counts alone."""
-    counted: set[tuple[str, str]] = set()
-    uncounted: dict[str, deque[tuple[str, str]]] = {metric: deque() for metric in LOSSES.values()}
-    for line in lines(world):
-        if "_aws" in line:
-            for metric, waiting in uncounted.items():
-                count = int(sum(line.get(metric, [])))
-                counted |= {waiting.popleft() for _ in range(min(count, len(waiting)))}
-        elif line["message"] in LOSSES:
-            uncounted[LOSSES[line["message"]]].append((line["reference_id"], line["file_name"]))
-    return counted
-
-
-def _measured(world: World) -> dict[tuple[str, str], float]:
+def _measured(world: CellWorld) -> dict[tuple[str, str], float]:
     """The last value of each metric, by metric and service: a gauge as it stands, a count as it is above none."""
     values: dict[tuple[str, str], float] = {}
-    for line in lines(world):
+    for line in world.log.documents():
         if "_aws" in line:
             (directive,) = line["_aws"]["CloudWatchMetrics"]
             for metric in directive["Metrics"]:
@@ -122,16 +103,33 @@ def plain(reason: str) -> str:
     return re.sub(r"(recordings|transcripts)/\S+?(\.wav(\.json)?)", "its key", BROKEN.sub("", reason))
 
 
-def lines(world: World) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in world.log.getvalue().splitlines() if line.startswith("{")]
+def found_wrong(world: CellWorld, *, at_rest: bool, may_be_unlisted: bool = False) -> list[str]:
+    """Every promise that is broken. `at_rest`: nothing may be missing or owed any more."""
+    seen = world.observed(at_rest=at_rest)
+    files = list(served(TWO_CALLS.calls, world.clock()))
+    broken = [str(violation) for violation in violations(files, seen)]
+    lost = [] if may_be_unlisted else list(_lost(files, seen))
+    return [*broken, *lost, *_odd(seen)]
 
 
-def messages_in(world: World, url: str) -> int:
-    answer = world.stage.clients["sqs"].get_queue_attributes(
-        QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
-    )
-    return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+def _lost(files: Iterable[Served], seen: Observation) -> Iterator[str]:
+    """What I1 says of a world at rest, said of one where a fault stays: what is not known yet is owed."""
+    for each in files:
+        if each.reference_id not in seen.calls and not _is_pending(each, seen):
+            yield f"lost: {each.reference_id} is neither in the ledger nor in a window that is owed"
 
 
-def dead_letter_queues(world: World) -> dict[str, str]:
-    return {"FetchDlq": world.names.fetch_dlq, "WindowsDlq": world.names.windows_dlq}
+def _is_pending(file: Served, seen: Observation) -> bool:
+    if seen.listed_until is None or seen.listed_until < file.recorded_at:
+        return True
+    return any(pending.window.overlaps(file.recorded_at, file.recorded_at) for pending in seen.windows)
+
+
+def _odd(seen: Observation) -> Iterator[str]:
+    """What no call of a whole ledger looks like."""
+    for call in seen.calls.values():
+        if call.settled and not call.files:
+            yield f"settled without a file: {call.reference_id}"
+        for name, file in call.files.items():
+            if file.recording is not None and file.status is not FileStatus.ARCHIVED:
+                yield f"stored, and {file.status.value} all the same: {name}"

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.proofs.faults.cells import Dependency, Fault
+from tests.proofs.recording import Record
 
 
 @dataclass(slots=True)
@@ -23,10 +24,8 @@ class FaultPlan:
     injected: Counter[tuple[Dependency, Fault]] = field(default_factory=Counter)
     repeated: Counter[Dependency] = field(default_factory=Counter)
     """Requests that a client of AWS sent again within one call."""
-    sent: list[str] = field(default_factory=list)
-    """Requests to send messages, as they came, whether they were done or not."""
-    written: list[str] = field(default_factory=list)
-    """Requests to write batches of items that were done, told or not."""
+    record: Record = field(default_factory=Record)
+    """Messages as they were to be sent, done or not; windows as they were written, told or not."""
     _rules: list[Rule] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -41,8 +40,7 @@ class FaultPlan:
             self.asked.clear()
             self.injected.clear()
             self.repeated.clear()
-            self.sent.clear()
-            self.written.clear()
+            self.record = Record()
 
     def heal(self) -> None:
         with self._lock:

@@ -19,6 +19,11 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from botocore.awsrequest import AWSPreparedRequest, HTTPHeaders
+from moto.core.models import botocore_stubber
+
+from infra.local.embedded_aws.certificate import Certificate
+from tests.proofs.aws import REGION
 from tests.proofs.faults.cells import Dependency, Fault
 from tests.proofs.faults.plan import FaultPlan
 from tests.proofs.faults.spoiling import REQUEST_ID, Answer, instead, part_of, refusal, spoiled
@@ -30,16 +35,19 @@ PART_OF_AN_UPLOAD = 1000
 DRIPS = 12
 OPERATIONS = {each.split()[-1]: each for each in Dependency if each.startswith(("Dyn", "SQS", "Sec"))}
 SENDING = ("SendMessage", "SendMessageBatch")
+SERVICES = {"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs", "secretsmanager": "secretsmanager"}
+
+_one_at_a_time = threading.Lock()
+"""moto is not made for threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    url: Callable[[], str]
+    url: Callable[[], str] | None
+    """None for the AWS in this process's memory."""
     tells: Callable[[BaseHTTPRequestHandler], Dependency | None]
     """Which dependency a request is for; None for one that no fault is meant for."""
     ca_bundle: Path | None = None
-    certificate: tuple[Path, Path] | None = None
-    """Of the proxy itself, with its key: it then speaks TLS."""
     keeps_delays: bool = True
     """Else nothing waits for a message's delay to pass."""
     drip_seconds: float = 1.5
@@ -75,7 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.upstream = self.server.connection_upstream()
 
     def finish(self) -> None:
-        self.upstream.close()
+        if self.upstream is not None:
+            self.upstream.close()
         super().finish()
 
     def hand_on(self) -> None:
@@ -88,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = self._body()
         if operation(self) in SENDING:
-            self.server.plan.sent.append(body.decode())
+            self.server.plan.record.add(operation(self), json.loads(body), None)
         if dependency is Dependency.SEND_MESSAGE_BATCH and not self.server.upstream.keeps_delays:
             body = without_delay(body)
         if dependency is None or fault is None:
@@ -136,20 +145,43 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _ask(self, body: bytes) -> Answer:
         """The true answer."""
-        self.upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        answer = self._ask_in_memory(body) if self.upstream is None else self._ask_over(self.upstream, body)
+        if operation(self) == "BatchWriteItem" and answer.status == HTTPStatus.OK:
+            self.server.plan.record.add(operation(self), json.loads(body), json.loads(answer.body))
+        return answer
+
+    def _ask_in_memory(self, body: bytes) -> Answer:
+        headers = HTTPHeaders()
+        for name, text in self.headers.items():
+            if name.lower() not in HOP_BY_HOP | {"host"}:
+                headers[name] = text
+        service = SERVICES.get(self.headers.get("X-Amz-Target", "").partition(".")[0], "s3")
+        url = f"https://{service}.{REGION}.amazonaws.com{self.path}"
+        with _one_at_a_time:
+            answered = botocore_stubber.process_request(
+                AWSPreparedRequest(self.command, url, headers, body, stream_output=False)
+            )
+        assert answered is not None
+        status, answer_headers, content = answered
+        content = content.encode() if isinstance(content, str) else content
+        kept = {name.lower(): str(text) for name, text in answer_headers.items()}
+        length = kept.get("content-length", "0") if self.command == "HEAD" else str(len(content))
+        kept = {name: text for name, text in kept.items() if name not in HOP_BY_HOP}
+        return Answer(status=status, headers=kept | {"content-length": length}, body=content)
+
+    def _ask_over(self, upstream: http.client.HTTPConnection, body: bytes) -> Answer:
+        upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, text in self.headers.items():
             if name.lower() not in HOP_BY_HOP:
-                self.upstream.putheader(name, text)
+                upstream.putheader(name, text)
         if body or self.command in ("PUT", "POST"):
-            self.upstream.putheader("Content-Length", str(len(body)))
-        self.upstream.endheaders(body or None)
-        with self.upstream.getresponse() as response:
+            upstream.putheader("Content-Length", str(len(body)))
+        upstream.endheaders(body or None)
+        with upstream.getresponse() as response:
             content = response.read()
             headers = {
                 name.lower(): text for name, text in response.getheaders() if name.lower() not in HOP_BY_HOP
             }
-            if operation(self) == "BatchWriteItem" and response.status == HTTPStatus.OK:
-                self.server.plan.written.append(body.decode())
             length = str(len(content)) if self.command != "HEAD" else response.getheader("Content-Length")
             return Answer(
                 status=response.status, headers=headers | {"content-length": length or "0"}, body=content
@@ -203,11 +235,12 @@ class Proxy(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, upstream: Upstream, plan: FaultPlan) -> None:
+    def __init__(self, upstream: Upstream, plan: FaultPlan, certificate: Certificate | None = None) -> None:
+        """With a certificate it speaks TLS."""
         self.upstream = upstream
         self.plan = plan
         self._trust = ssl.create_default_context(cafile=upstream.ca_bundle) if upstream.ca_bundle else None
-        self._tls = _serving(upstream.certificate) if upstream.certificate else None
+        self._tls = _serving(certificate) if certificate else None
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -218,7 +251,9 @@ class Proxy(ThreadingHTTPServer):
     def url(self) -> str:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.server_port}"
 
-    def connection_upstream(self) -> http.client.HTTPConnection:
+    def connection_upstream(self) -> http.client.HTTPConnection | None:
+        if self.upstream.url is None:
+            return None
         address = urlsplit(self.upstream.url())
         host, port = address.hostname or "", address.port
         if address.scheme == "http":
@@ -255,7 +290,7 @@ class Proxy(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def _serving(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+def _serving(certificate: Certificate) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*certificate)
+    context.load_cert_chain(certificate.certificate, certificate.key)
     return context

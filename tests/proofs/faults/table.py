@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from tests.proofs.faults.acts import TIMES, Act, Outcome, Result
-from tests.proofs.faults.cells import MEANINGS, Cell, Dependency, Fault, cells, why_not
-from tests.proofs.faults.part import RARE, is_rare
+from tests.proofs.faults.cells import MEANINGS, Cell, Dependency, Fault, why_not
 from tests.proofs.faults.world import DEADLINE_MINUTES, MAX_RECEIVES
 
 INTRODUCTION = """\
@@ -33,14 +32,8 @@ time that passes here; `OldestOpenCall` takes a day, and is not. One cell has no
 404 although there are calls. That is how an empty range is documented to be answered, so nothing tells the two apart;
 the daily recheck or a `backfill` lists it again.
 
-`poe faults` runs every cell. What is run of every commit (`poe break`) is a part: always the {rare} cells of the rare
-faults ({names}) and the one that has no alarm,
-and one in {one_in} of the other {common}. Which of these follows from the id of the commit; the header of the run says how to
-run the same part again. Left out are the rest, and the comparison of this page as a whole: of each cell that is run,
-its line is compared.
+Every commit runs every cell (`poe break`), and compares this page with what they gave.
 """
-ONE_IN = 3
-"""As `poe break` has it."""
 LETTERS = {Outcome.ARCHIVED: "a", Outcome.FAILED: "f", Outcome.OPEN: "o", Outcome.UNLISTED: "u"}
 
 
@@ -56,16 +49,7 @@ def page(results: Mapping[Cell, Result]) -> str:
 
 
 def _introduction() -> str:
-    rare = sum(map(is_rare, cells()))
-    return INTRODUCTION.format(
-        times=TIMES,
-        deadline=DEADLINE_MINUTES,
-        receives=MAX_RECEIVES,
-        rare=rare - 1,
-        names="; ".join(RARE),
-        one_in=ONE_IN,
-        common=sum(1 for _ in cells()) - rare,
-    )
+    return INTRODUCTION.format(times=TIMES, deadline=DEADLINE_MINUTES, receives=MAX_RECEIVES)
 
 
 def _counts(results: Iterable[Result]) -> str:

@@ -1,41 +1,50 @@
 """The faults of AWS again, through the stack as it is deployed."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.proofs.faults import deployed
-from tests.proofs.faults.stage import SECRETS, Stage
-from tests.proofs.observer import logs
+from tests.proofs.faults.deployed import DeployedBehindProxies, deployed_behind_proxies
+from tests.proofs.observer import credentials, logs
 
 
 @pytest.fixture(scope="module")
-def left(stage: Stage) -> list[str]:
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedBehindProxies]:
+    with deployed_behind_proxies(tmp_path_factory.mktemp("deployed")) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def left(archive: DeployedBehindProxies) -> list[str]:
     """What was still owed, or not met, in the end."""
-    return deployed.archive_everything(stage)
+    return archive.archive_everything()
 
 
 def test_every_fault_is_met_and_every_call_is_settled(left: list[str]) -> None:
     assert left == []
 
 
-def test_every_object_is_there_once_and_as_it_was_served(stage: Stage, left: list[str]) -> None:
+def test_every_object_is_there_once_and_as_it_was_served(
+    archive: DeployedBehindProxies, left: list[str]
+) -> None:
     del left
-    found = deployed.compared(stage)
+    found = archive.compared()
     assert (found.missing, found.altered, found.extra) == ((), (), ())
 
 
-def test_no_invariant_is_violated(stage: Stage, left: list[str]) -> None:
+def test_no_invariant_is_violated(archive: DeployedBehindProxies, left: list[str]) -> None:
     del left
-    assert stage.deployed.plan.sent
-    assert deployed.found_wrong(stage) == []
+    assert archive.fronts.plan.record.messages
+    assert archive.found_wrong() == []
 
 
-def test_no_upload_is_left_halfway(stage: Stage, left: list[str]) -> None:
+def test_no_upload_is_left_halfway(archive: DeployedBehindProxies, left: list[str]) -> None:
     del left
-    assert not stage.clients["s3"].list_multipart_uploads(Bucket=stage.deployment.bucket).get("Uploads")
+    assert archive.account.uploads() == []
 
 
-def test_no_log_of_the_functions_holds_a_secret(stage: Stage, left: list[str]) -> None:
+def test_no_log_of_the_functions_holds_a_secret(archive: DeployedBehindProxies, left: list[str]) -> None:
     del left
-    told = "\n".join(logs(stage.deployment))
+    told = "\n".join(logs(archive.deployed.deployment))
     assert "recording_archived" in told
-    assert not [secret for secret in SECRETS if secret in told]
+    assert not [secret for secret in credentials(archive.fronts.simulator.options) if secret in told]

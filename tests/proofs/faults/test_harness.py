@@ -1,10 +1,7 @@
 """The matrix can fail: bugs that it looks for are planted, and seen."""
 
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -19,26 +16,27 @@ from call_archive.storage.queues import Queue
 from infra.config import OLDEST_OPEN_CALL_ALARM_SECONDS
 from infra.simulator import TrueFile
 from tests.proofs.faults.acts import run
-from tests.proofs.faults.cells import BLIND, Cell, Dependency, Fault, cells, why_not
-from tests.proofs.faults.checking import ALARMS, told, truth
-from tests.proofs.faults.observer import MAX_VISITS, found_wrong
-from tests.proofs.faults.part import RARE, chosen, offset_of_this
-from tests.proofs.faults.stage import API_KEY, BASIC, BEGIN, END, Stage
-from tests.proofs.faults.table import ONE_IN
-from tests.proofs.faults.world import World, a_world
-from tests.synthesis import ROOT, synthesized
+from tests.proofs.faults.cells import Cell, Dependency, Fault, cells, why_not
+from tests.proofs.faults.checking import ALARMS, found_wrong, told
+from tests.proofs.faults.stage import ACCOUNT, BEGIN, Stage
+from tests.proofs.faults.world import CellWorld
+from tests.proofs.observer import basic_credentials
+from tests.proofs.planted import BUGS
+from tests.proofs.stories import NOW, TWO_CALLS
+from tests.synthesis import synthesized
 
+API_KEY, BASIC = ACCOUNT["api_key"], basic_credentials(**ACCOUNT)
 GIVEN_UP = Cell(dependency=Dependency.CALL, fault=Fault.ERROR_503)
 UNNOTED = Cell(dependency=Dependency.BATCH_WRITE_ITEM, fault=Fault.PARTIAL)
 
 
 @pytest.fixture
-def world(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(stage: Stage) -> Iterator[CellWorld]:
     """One in which everything is archived, and that was looked at."""
-    stage.fronts.plan.clear()
-    with a_world(stage, monkeypatch) as world:
+    world = CellWorld(stage)
+    with world.opened():
         world.backfill()
-        world.deliver()
+        world.deliver_all()
         assert found_wrong(world, at_rest=True) == []
         yield world
 
@@ -73,70 +71,81 @@ def test_a_secret_in_a_log_is_caught(stage: Stage, monkeypatch: pytest.MonkeyPat
     assert any(wrong.startswith("I10 the log") for wrong in result.passing.wrong)
 
 
-def test_a_loss_that_no_alarm_hears_of_is_caught(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", [name for name, bug in BUGS.items() if bug.cell])
+def test_a_planted_bug_is_caught_as_what_it_breaks(stage: Stage, name: str) -> None:
+    bug = BUGS[name]
+    assert bug.cell is not None
+    with bug.plant():
+        result = run(bug.cell, stage)
+    wrong = {what.split()[0] for act in (result.passing, result.staying, result.healed) for what in act.wrong}
+    assert bug.invariant in wrong
+
+
+def test_a_loss_that_is_logged_and_not_counted_is_caught(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delitem(telemetry.METRICS_BY_EVENT, "recording_failed")
     result = run(GIVEN_UP, stage)
     assert any(wrong.startswith("I13 ") for wrong in result.staying.wrong)
     assert not result.staying.told.alarms
 
 
-def _forget_a_call(world: World) -> None:
-    key = {"pk": {"S": f"call#{truth(world)[0].reference_id}"}}
-    world.stage.clients["dynamodb"].delete_item(TableName=world.names.table, Key=key)
+def _forget_a_call(world: CellWorld) -> None:
+    key = {"pk": {"S": f"call#{TWO_CALLS.calls[0].reference_id}"}}
+    world.account.dynamodb.delete_item(TableName=world.account.table, Key=key)
     _pass_without_noting(world)
 
 
-def _pass_without_noting(world: World) -> None:
-    world.ledger.move_cursor(world.stage.clock.now())
+def _pass_without_noting(world: CellWorld) -> None:
+    world.account.ledger.move_cursor(world.clock())
 
 
-def _say_another_size(world: World) -> None:
-    call = world.ledger.read(truth(world)[0].reference_id)
+def _say_another_size(world: CellWorld) -> None:
+    call = world.account.ledger.read(TWO_CALLS.calls[0].reference_id)
     assert call is not None
     ((name, file),) = call.files.items()
     assert file.recording is not None
     recording = replace(file.recording, size=file.recording.size + 1)
-    assert world.ledger.write(replace(call, files={name: replace(file, recording=recording)}))
+    assert world.account.ledger.write(replace(call, files={name: replace(file, recording=recording)}))
 
 
-def _visit_without_end(world: World) -> None:
-    call = world.ledger.read(truth(world)[0].reference_id)
+def _visit_without_end(world: CellWorld) -> None:
+    call = world.account.ledger.read(TWO_CALLS.calls[0].reference_id)
     assert call is not None
-    assert world.ledger.write(replace(call, visits=MAX_VISITS + 1))
+    assert world.account.ledger.write(replace(call, visits=world.most_visits + 1))
 
 
-def _put_another_over_it(world: World) -> None:
+def _put_another_over_it(world: CellWorld) -> None:
     """With its former version gone, so that only the earlier look tells."""
-    s3, bucket, version = world.stage.clients["s3"], world.names.bucket, world.versions[0]
+    s3, bucket, version = world.account.s3, world.account.bucket, world.versions[0]
     body = s3.get_object(Bucket=bucket, Key=version.key)["Body"].read()
-    s3.delete_object(Bucket=bucket, Key=version.key, VersionId=version.version_id)
+    s3.delete_object(Bucket=bucket, Key=version.key, VersionId=version.version_id or "")
     s3.put_object(Bucket=bucket, Key=version.key, Body=body)
 
 
-def _owe_a_window(world: World) -> None:
-    window = Window(start=END, end=END)
-    world.ledger.put_windows([PendingWindow(window=window, due_at=BEGIN, next_visit_at=BEGIN)])
+def _owe_a_window(world: CellWorld) -> None:
+    window = Window(start=NOW, end=NOW)
+    world.account.ledger.put_windows([PendingWindow(window=window, due_at=BEGIN, next_visit_at=BEGIN)])
 
 
-def _send_on_and_on(world: World) -> None:
+def _send_on_and_on(world: CellWorld) -> None:
     wiring.fetch_queue().send([VisitMessage(reference_id="a call", hop=MAX_CHAIN + 1)])
     _purge(world)
 
 
-def _send_a_secret(world: World) -> None:
+def _send_a_secret(world: CellWorld) -> None:
     wiring.fetch_queue().send([VisitMessage(reference_id=BASIC)])
     _purge(world)
 
 
-def _purge(world: World) -> None:
+def _purge(world: CellWorld) -> None:
     """So that what was sent lies in no queue any more."""
-    sqs, url = world.stage.clients["sqs"], world.names.fetch_queue
-    for message in sqs.receive_message(QueueUrl=url)["Messages"]:
-        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    for message in world.account.receive("fetch", 10):
+        world.account.delete("fetch", message)
 
 
-def _leave_an_upload(world: World) -> None:
-    world.stage.clients["s3"].create_multipart_upload(Bucket=world.names.bucket, Key="half")
+def _leave_an_upload(world: CellWorld) -> None:
+    world.account.s3.create_multipart_upload(Bucket=world.account.bucket, Key="half")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +164,7 @@ def _leave_an_upload(world: World) -> None:
     ],
 )
 def test_what_is_planted_in_a_whole_archive_is_seen(
-    world: World, plant: Callable[[World], None], told_as: str
+    world: CellWorld, plant: Callable[[CellWorld], None], told_as: str
 ) -> None:
     plant(world)
     assert told_as in {wrong.split()[0] for wrong in found_wrong(world, at_rest=True)}
@@ -179,13 +188,13 @@ def test_the_alarms_are_those_that_are_deployed() -> None:
 
 @pytest.mark.parametrize(("minutes", "raised"), [(0, set()), (1, {"OldestOpenCall"})])
 def test_an_open_call_raises_its_alarm_after_a_day_and_no_sooner(
-    world: World, minutes: int, raised: set[str]
+    world: CellWorld, minutes: int, raised: set[str]
 ) -> None:
-    call = world.ledger.read(truth(world)[0].reference_id)
+    call = world.account.ledger.read(TWO_CALLS.calls[0].reference_id)
     assert call is not None
     files = {name: replace(file, status=FileStatus.RECORDING) for name, file in call.files.items()}
-    assert world.ledger.write(replace(call, files=files))
-    world.stage.clock.advance(OLDEST_OPEN_CALL_ALARM_SECONDS / 60 + minutes)
+    assert world.account.ledger.write(replace(call, files=files))
+    world.clock.advance(minutes=OLDEST_OPEN_CALL_ALARM_SECONDS / 60 + minutes)
     world.tick()
     assert told(world).alarms & {"OldestOpenCall"} == raised
 
@@ -195,43 +204,11 @@ def test_a_cell_is_run_or_there_is_a_reason_why_not() -> None:
     assert all(why_not(cell) for cell in every - set(cells()))
 
 
-@pytest.mark.parametrize("one_in", [2, 3, 4, 7])
-def test_a_part_has_every_rare_cell_and_the_parts_together_have_every_cell(one_in: int) -> None:
-    every = list(cells())
-    rare = {BLIND, *(cell for cell in every if cell.fault in RARE)}
-    parts = [chosen(every, one_in=one_in, offset=offset) for offset in range(one_in)]
-    assert len(rare) == 16
-    assert all(rare <= set(part) for part in parts)
-    assert {cell for part in parts for cell in part} == set(every)
-    assert sum(map(len, parts)) == len(every) + (one_in - 1) * len(rare)
-
-
-def test_the_page_names_the_part_that_a_commit_runs() -> None:
-    tasks = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["poe"]["tasks"]
-    (command,) = (
-        each["cmd"] for each in tasks["break"]["parallel"] if "tests/proofs/faults" in each.get("cmd", "")
-    )
-    assert f" --one-in {ONE_IN} " in " ".join(command.split())
-
-
-def test_outside_of_git_the_offset_changes_from_day_to_day(tmp_path: Path) -> None:
-    number, made_of = offset_of_this(tmp_path)
-    assert f"{date.fromordinal(number)}" == made_of
-
-
-def test_no_part_waits_for_more_than_its_share() -> None:
-    every = list(cells())
-    waiting = [sum(cell.waits for cell in chosen(every, one_in=3, offset=offset)) for offset in range(3)]
-    assert max(waiting) - min(waiting) <= 1
-
-
-def test_all_that_a_cell_archives_is_there_when_it_begins(stage: Stage) -> None:
-    stage.clock.moment = BEGIN
-
+def test_all_that_a_cell_archives_is_there_when_it_begins() -> None:
     def ready(file: TrueFile) -> bool:
         transcribe = file.transcribe_at(BEGIN)
         return file.status_at(BEGIN) == "available" and bool(transcribe and transcribe["transcription"])
 
-    files = [file for call in stage.fronts.simulator.truth() for file in call.files]
+    files = [file for call in TWO_CALLS.calls for file in call.files]
     assert len(files) == 2
     assert all(map(ready, files))

@@ -1,214 +1,116 @@
-"""One cell's own archive: fresh resources, the real handlers, and time that passes only when told to."""
+"""One cell's own archive, behind the proxies; time passes only when told to."""
 
 import contextlib
-import io
-import json
-import os
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
-import boto3
-import pytest
-from aws_lambda_powertools import Logger
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
-from call_archive import fetcher, lister, telemetry, wiring
+from call_archive import wiring
 from call_archive.list_window import enqueue_windows
-from call_archive.model.window import cut, to_text
+from call_archive.model.window import cut
 from call_archive.provider import client as telesign
 from call_archive.provider import download as downloads
 from call_archive.storage import ledger
-from call_archive.storage.ledger import Ledger
 from call_archive.storage.queues import Queue
-from infra.local.embedded_aws.ministack import ACCOUNT, REGION
-from infra.verification.differences import StoredVersion
 from tests.debugging import logged_at_debug
+from tests.proofs.aws import QUEUES
+from tests.proofs.clock import Clock
 from tests.proofs.faults.cells import Cell, Dependency
-from tests.proofs.faults.stage import BEGIN, END, Stage
+from tests.proofs.faults.stage import BEGIN, Stage
+from tests.proofs.stories import NOW
+from tests.proofs.world import PLENTY_SECONDS, Event, World, named
 
-CONTEXT = SimpleNamespace(aws_request_id="request", get_remaining_time_in_millis=lambda: 600_000)
-CACHED: Any = (
-    wiring.settings,
-    wiring.ledger,
-    wiring.fetch_queue,
-    wiring.windows_queue,
-    wiring.telesign,
-    wiring._sqs,
-    telemetry.metrics,
-    lister.list_deps,
-    lister.tick_deps,
-    fetcher.visit_deps,
-    fetcher.workers,
-)
 MAX_RECEIVES = 2
 """Until a message goes to the dead-letter queue: 5 where it is deployed."""
 DEADLINE_MINUTES = 30
 IMPATIENT_SECONDS = 0.4
-ARCHIVE_FROM = END - timedelta(minutes=20)
 SETTINGS = {
     "REQUESTS_PER_SECOND": "1000",
-    "ARCHIVE_FROM": to_text(ARCHIVE_FROM),
     "RETRY_DEADLINE_SECONDS": str(DEADLINE_MINUTES * 60 // 4),  # outages are outlasted four times as long
     "TRANSCRIPT_DEADLINE_SECONDS": str(DEADLINE_MINUTES * 60),
     "TRANSCRIPT_GRACE_SECONDS": "240",
     "RECHECK_DAYS": "0.1",
     "LEASE_SECONDS": "60",
 }
+PATIENT, CLIENT = wiring.aws_config, wiring.aws_client
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    table: str
-    bucket: str
-    fetch_queue: str
-    windows_queue: str
-    fetch_dlq: str
-    windows_dlq: str
+class CellWorld(World):
+    log_level = "DEBUG"
+    archive_from = NOW - timedelta(minutes=20)
+    most_visits = 6
+    """Of one call in any cell."""
 
-
-@dataclass(slots=True, kw_only=True)
-class World:
-    stage: Stage
-    names: Names
-    log: io.StringIO = field(default_factory=io.StringIO)
-    raised: list[str] = field(default_factory=list)
-    """What the lister raised to Lambda, by kind."""
-    texts: list[str] = field(default_factory=list)
-    received: list[str] = field(default_factory=list)
-    """Bodies of all messages that were handed out, an operator's among them."""
-    versions: list[StoredVersion] = field(default_factory=list)
-    """What the last look found in the bucket."""
+    def __init__(self, stage: Stage) -> None:
+        stage.clock = Clock(BEGIN)
+        stack = replace(stage.stack, most_receives=MAX_RECEIVES)
+        super().__init__(stack, stage.fronts.simulator, stage.clock)
+        self.stage, self.plan = stage, stage.fronts.plan
+        self.plan.clear()
+        self.record = self.plan.record
+        self.forgiven = 0
 
     @property
-    def ledger(self) -> Ledger:
-        """The ledger as it is, read past the proxy."""
-        return Ledger(self.stage.clients["dynamodb"], self.names.table)
+    def raised(self) -> list[str]:
+        """What the lister raised to Lambda, by kind, since it was forgiven."""
+        return [f"the lister raised {named(error)}" for error in self.errors[self.forgiven :]]
 
-    def tick(self) -> None:
-        self._scheduled("tick")
-
-    def recheck(self) -> None:
-        self._scheduled("recheck")
+    def forgive(self) -> None:
+        self.forgiven = len(self.errors)
 
     def backfill(self) -> None:
         """As the operator's command does, past the proxy."""
-        windows = cut(END.replace(hour=11), self.stage.clock.now(), recheck=True)
-        queue = Queue(self.stage.clients["sqs"], self.names.windows_queue)
-        enqueue_windows(windows, ledger=self.ledger, queue=queue, now=self.stage.clock.now())
+        windows = cut(NOW - timedelta(hours=1), self.clock(), recheck=True)
+        queue = Queue(self.account.sqs, self.account.urls["windows"])
+        enqueue_windows(windows, ledger=self.account.ledger, queue=queue, now=self.clock())
 
-    def deliver(self) -> bool:
+    def deliver_all(self) -> bool:
         """The messages that wait, in a batch as Lambda makes it (there are never more): windows first, then
-        visits. Whether one of them failed."""
-        of_windows = self._deliver(self.names.windows_queue, "lister", lister.handler)
-        return self._deliver(self.names.fetch_queue, "fetcher", fetcher.handler) or of_windows
+        visits. Whether one of them failed, which is then received again at once."""
+        failed = False
+        for queue in QUEUES:
+            for message in self.deliver(queue, 10):
+                failed = True
+                self.account.give_back(queue, message)
+        if failed:
+            self.clock.sleep(0.001)  # SQS shows them a moment later
+        return failed
 
-    def _scheduled(self, kind: str) -> None:
-        try:
-            with self._invoked("lister"):
-                lister.handler({"kind": kind}, CONTEXT)
-        except Exception as error:  # noqa: BLE001 - Lambda catches everything too
-            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
-            self.raised.append(f"the lister raised {code}")
-            self.texts.append(str(error))
+    def invoke(self, service: str, event: Event, *, seconds: float = PLENTY_SECONDS) -> Event | None:
+        with logged_at_debug(self.log):
+            return super().invoke(service, event, seconds=seconds)
 
-    def _deliver(
-        self, url: str, service: str, handler: Callable[[dict[str, Any], Any], dict[str, Any]]
-    ) -> bool:
-        sqs = self.stage.clients["sqs"]
-        batch = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-        if not batch:
-            return False
-        self.received += [message["Body"] for message in batch]
-        with self._invoked(service):
-            answer = handler({"Records": [_record(message) for message in batch]}, CONTEXT)
-        failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
-        receipts = {message["MessageId"]: message["ReceiptHandle"] for message in batch}
-        done = [{"Id": name, "ReceiptHandle": receipts[name]} for name in receipts.keys() - failed]
-        if done:
-            sqs.delete_message_batch(QueueUrl=url, Entries=done)
-        for name in failed:
-            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=receipts[name], VisibilityTimeout=0)
-        return bool(failed)
+    def environment(self) -> dict[str, str]:
+        return (
+            super().environment()
+            | SETTINGS
+            | {
+                "AWS_ENDPOINT_URL": self.stage.fronts.aws_url,
+                "AWS_CA_BUNDLE": str(self.stage.authority),
+                "PROVIDER_URL": self.stage.fronts.api_url,
+            }
+        )
 
-    @contextlib.contextmanager
-    def _invoked(self, service: str) -> Iterator[None]:
-        """As one of the two functions, whose metrics the alarms tell apart."""
-        telemetry.metrics.cache_clear()
-        with (
-            pytest.MonkeyPatch.context() as patch,
-            contextlib.redirect_stdout(self.log),
-            logged_at_debug(self.log),
-        ):
-            patch.setenv("POWERTOOLS_SERVICE_NAME", service)
-            yield
+    def patches(self) -> Iterable[AbstractContextManager[object]]:
+        yield from super().patches()
+        # Pauses between tries take no time, as all else that waits: botocore's, and the ledger's own.
+        yield patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))
+        yield patch.object(ledger, "PAUSES_SECONDS", [0.0] * len(ledger.PAUSES_SECONDS))
+        yield patch.object(telesign, "MAX_SHARED_PAUSE_SECONDS", 0.02)
+        yield patch.object(wiring, "aws_client", self._client)
 
-
-@contextlib.contextmanager
-def a_world(stage: Stage, patch: pytest.MonkeyPatch) -> Iterator[World]:
-    names = _resources(stage)
-    world = World(stage=stage, names=names)
-    stage.clock.moment = BEGIN
-    environment = {
-        **stage.functions["fetcher"],
-        **stage.functions["lister"],
-        **SETTINGS,
-        "AWS_ENDPOINT_URL": stage.fronts.aws_url,
-        "AWS_CA_BUNDLE": str(stage.authority),
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "TABLE_NAME": names.table,
-        "BUCKET_NAME": names.bucket,
-        "FETCH_QUEUE_URL": names.fetch_queue,
-        "WINDOWS_QUEUE_URL": names.windows_queue,
-        "PROVIDER_URL": stage.fronts.api_url,
-    }
-    for name, text in environment.items():
-        patch.setenv(name, text)
-    for name in [name for name in os.environ if name.startswith("AWS_") and name not in environment]:
-        patch.delenv(name)
-    patch.setattr(boto3, "DEFAULT_SESSION", stage.session)
-    # Pauses between tries take no time, as all else that waits: botocore's, and the ledger's own.
-    patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))
-    patch.setattr(ledger, "PAUSES_SECONDS", [0.0] * len(ledger.PAUSES_SECONDS))
-    patch.setattr(wiring, "now", stage.clock.now)
-    patch.setattr(telesign, "MAX_SHARED_PAUSE_SECONDS", 0.02)
-    logger = Logger(service=f"faults-{names.table}", location=None, stream=world.log, level="DEBUG")
-    patch.setattr(telemetry, "logger", lambda: logger)
-    with _connections_closed(patch):
-        new_environment()
-        try:
-            yield world
-        finally:
-            new_environment()
-
-
-def new_environment() -> None:
-    """As Lambda begins one: nothing is cached, no connection is open."""
-    if fetcher.workers.cache_info().currsize:
-        fetcher.workers().shutdown()
-    for cached in CACHED:
-        cached.cache_clear()
-
-
-@contextlib.contextmanager
-def _connections_closed(patch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Those of downloads end with their threads, and Python warns of what it finds open."""
-    opened: list[downloads._Connection] = []
-
-    class Kept(downloads._Connection):
-        def connect(self) -> None:
-            super().connect()
-            opened.append(self)
-
-    patch.setattr(downloads, "_Connection", Kept)
-    yield
-    for connection in opened:
-        connection.close()
+    def _client(self, service: str, **options: Any) -> Any:
+        """All cells have the same, for making one takes as long as ten requests: those with the same patience."""
+        alike = f"{service} {options} {wiring.aws_config.__name__}"
+        if alike not in self.stage.clients:
+            self.stage.clients[alike] = CLIENT(service, **options)
+        return self.stage.clients[alike]
 
 
 @contextlib.contextmanager
@@ -217,67 +119,25 @@ def impatience(cell: Cell) -> Iterator[None]:
 
     That one client alone: on a busy machine a moment may be too short for what is sound.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        if cell.waits:
-            _be_impatient(cell.dependency, patch)
+    with contextlib.ExitStack() as stack:
+        for patched in _impatient(cell.dependency) if cell.waits else ():
+            stack.enter_context(patched)
         yield
 
 
-def _be_impatient(dependency: Dependency, patch: pytest.MonkeyPatch) -> None:
+def _impatient(dependency: Dependency) -> Iterator[Any]:
     match dependency:
         case Dependency.LIST | Dependency.CALL:
-            patch.setattr(telesign, "TIMEOUTS_SECONDS", (1, IMPATIENT_SECONDS))
-            patch.setattr(telesign, "MAX_ANSWER_SECONDS", IMPATIENT_SECONDS)
+            yield patch.object(telesign, "TIMEOUTS_SECONDS", (1, IMPATIENT_SECONDS))
+            yield patch.object(telesign, "MAX_ANSWER_SECONDS", IMPATIENT_SECONDS)
         case Dependency.DOWNLOAD | Dependency.DNS:
-            patch.setattr(downloads, "TIMEOUT_SECONDS", IMPATIENT_SECONDS)
-            patch.setattr(downloads, "GRACE_SECONDS", IMPATIENT_SECONDS)
-            patch.setattr(downloads, "SLOWEST", 2**40)
+            yield patch.object(downloads, "TIMEOUT_SECONDS", IMPATIENT_SECONDS)
+            yield patch.object(downloads, "GRACE_SECONDS", IMPATIENT_SECONDS)
+            yield patch.object(downloads, "SLOWEST", 2**40)
         case _:
-            _be_impatient_with_aws(patch)
+            yield patch.object(wiring, "aws_config", _impatient_config)
 
 
-def _be_impatient_with_aws(patch: pytest.MonkeyPatch) -> None:
-    patient = wiring.aws_config
-    short = Config(read_timeout=IMPATIENT_SECONDS)
+def _impatient_config(**options: Any) -> Config:
     few = {"retries": {"mode": "standard", "total_max_attempts": 2}}
-    patch.setattr(wiring, "aws_config", lambda **options: patient(**{**few, **options}).merge(short))
-
-
-def _resources(stage: Stage) -> Names:
-    name = f"cell-{uuid.uuid4().hex[:12]}"
-    stage.clients["dynamodb"].create_table(TableName=name, **stage.table)
-    stage.clients["s3"].create_bucket(Bucket=name)
-    stage.clients["s3"].put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    queues = [_queue_with_dlq(stage, f"{name}-{kind}") for kind in ("fetch", "windows")]
-    (fetch, fetch_dlq), (windows, windows_dlq) = queues
-    return Names(
-        table=name,
-        bucket=name,
-        fetch_queue=fetch,
-        windows_queue=windows,
-        fetch_dlq=fetch_dlq,
-        windows_dlq=windows_dlq,
-    )
-
-
-def _queue_with_dlq(stage: Stage, name: str) -> tuple[str, str]:
-    sqs = stage.clients["sqs"]
-    dlq = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
-    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}-dlq"
-    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES})
-    # A batch that Lambda works on is hidden for longer than any test runs.
-    attributes: Any = {"RedrivePolicy": redrive, "VisibilityTimeout": "600"}
-    return sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"], dlq
-
-
-def _record(message: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": {},
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue",
-        "awsRegion": REGION,
-    }
+    return PATIENT(**{**few, **options}).merge(Config(read_timeout=IMPATIENT_SECONDS))

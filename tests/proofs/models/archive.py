@@ -7,7 +7,8 @@ from call_archive.model.call import StoredObject
 from call_archive.model.object_key import Origin
 from call_archive.provider.download import Download
 from infra.verification.differences import StoredVersion
-from tests.proofs.models.steps import Clock, Steps, step
+from tests.proofs.clock import Clock
+from tests.proofs.models.steps import Steps, step
 
 
 class Archive:

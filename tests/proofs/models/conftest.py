@@ -1,27 +1,21 @@
 """The adapters twice: over an AWS with the template's own table, and over the models that simulations trust."""
 
-import json
-import time
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
 from call_archive.storage.bucket import Bucket
-from call_archive.storage.ledger import Ledger
 from call_archive.storage.queues import Queue
-from infra.connection import Connection
-from infra.local.embedded_aws.ministack import start_ministack, wait_until_healthy
-from infra.local.embedded_aws.processes import stop
+from tests.proofs.aws import Stack, account_in_memory
+from tests.proofs.clock import Clock
 from tests.proofs.models.archive import Archive as ModelArchive
 from tests.proofs.models.ledger import Ledger as ModelLedger
 from tests.proofs.models.queue import Queue as ModelQueue
-from tests.proofs.models.steps import Clock, Steps
-from tests.synthesis import synthesized, table_of
+from tests.proofs.models.steps import Steps
 from tests.unit.factories import NOW
 
 VISIBILITY_SECONDS, MAX_RECEIVES = 2, 5
@@ -47,27 +41,37 @@ class System:
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    ministack = start_ministack(tmp_path_factory.mktemp("aws"))
-    try:
-        wait_until_healthy(ministack)
-        yield ministack.connection
-    finally:
-        stop(ministack.process)
+def stack() -> Stack:
+    return replace(Stack.synthesized(), visibility_seconds=VISIBILITY_SECONDS, most_receives=MAX_RECEIVES)
 
 
-@pytest.fixture(scope="session")
-def table_properties() -> dict[str, Any]:
-    """The table as the app synthesizes it."""
-    return table_of(synthesized())
+@pytest.fixture
+def on_aws(stack: Stack) -> Iterator[System]:
+    clock = Clock(NOW)
+    with account_in_memory(stack, {}, clock.timestamp) as account:
+
+        def receive() -> list[Received]:
+            return [
+                Received(body=each["Body"], delete=partial(account.delete, "fetch", each))
+                for each in account.receive("fetch", 10)
+            ]
+
+        yield System(
+            ledger=account.ledger,
+            archive=Bucket(account.s3, account.bucket, clock),
+            queue=Queue(account.sqs, account.urls["fetch"]),
+            receive=receive,
+            dead=lambda: account.dead_letters()["fetch-dlq"],
+            passes=lambda seconds: clock.advance(seconds=seconds),
+        )
 
 
 @pytest.fixture(params=["model", "aws"])
 def system(request: pytest.FixtureRequest) -> System:
     if request.param == "model":
         return of_models()
-    connection: Connection = request.getfixturevalue("aws")
-    return on_aws(connection, request.getfixturevalue("table_properties"))
+    on_aws: System = request.getfixturevalue("on_aws")
+    return on_aws
 
 
 def of_models() -> System:
@@ -82,37 +86,4 @@ def of_models() -> System:
         ],
         dead=lambda: list(queue.dead),
         passes=lambda seconds: clock.advance(seconds=seconds),
-    )
-
-
-def on_aws(connection: Connection, table_properties: dict[str, Any]) -> System:
-    name = f"conformance-{uuid.uuid4()}"
-    dynamodb, s3, sqs = connection.client("dynamodb"), connection.client("s3"), connection.client("sqs")
-    dynamodb.create_table(TableName=name, **table_properties)
-    s3.create_bucket(Bucket=name)
-    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES})
-    url = sqs.create_queue(
-        QueueName=name, Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS), "RedrivePolicy": redrive}
-    )["QueueUrl"]
-
-    def receive(queue_url: str = url) -> list[Received]:
-        found = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", [])
-        return [
-            Received(
-                body=each["Body"],
-                delete=partial(sqs.delete_message, QueueUrl=queue_url, ReceiptHandle=each["ReceiptHandle"]),
-            )
-            for each in found
-        ]
-
-    return System(
-        ledger=Ledger(dynamodb, name),
-        archive=Bucket(s3, name, lambda: datetime.now(UTC)),
-        queue=Queue(sqs, url),
-        receive=receive,
-        dead=lambda: [each.body for each in receive(dead)],
-        passes=time.sleep,
     )

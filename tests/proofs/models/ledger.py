@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 from call_archive.model.call import Call, RecordingFile, StoredObject
 from call_archive.model.window import PendingWindow, Window
 from call_archive.storage.ledger import IndexedCall
-from tests.proofs.models.steps import Clock, Steps, step
+from tests.proofs.clock import Clock
+from tests.proofs.models.steps import Steps, step
 
 NOW = timedelta(0)
 

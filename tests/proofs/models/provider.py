@@ -18,7 +18,8 @@ from call_archive.model.call import Row
 from call_archive.model.window import Window
 from call_archive.provider.download import Download
 from call_archive.provider.parse import Page
-from tests.proofs.models.steps import Clock, Steps, step
+from tests.proofs.clock import Clock
+from tests.proofs.models.steps import Steps, step
 
 WAVE = b"RIFF\x24\x00\x00\x00WAVEfmt "
 LINK_LIFE = timedelta(minutes=30)

@@ -9,7 +9,8 @@ from itertools import count
 from call_archive.errors import ArchiveError, RetryableError
 from call_archive.model.message import VisitMessage, WindowMessage
 from call_archive.storage.queues import SEND_BATCH
-from tests.proofs.models.steps import Clock, CrashError, Steps, step
+from tests.proofs.clock import Clock
+from tests.proofs.models.steps import CrashError, Steps, step
 
 MAX_DELAY_SECONDS = 900
 MAX_RECEIVES = 5

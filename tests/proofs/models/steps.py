@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -25,22 +24,6 @@ class CrashError(BaseException):
 
 def crash() -> None:
     raise CrashError
-
-
-class Clock:
-    """Stands still until it is moved, never back."""
-
-    def __init__(self, now: datetime) -> None:
-        self._now = now
-
-    def __call__(self) -> datetime:
-        return self._now
-
-    def advance(self, **elapsed: float) -> None:
-        self.move_to(self._now + timedelta(**elapsed))
-
-    def move_to(self, moment: datetime) -> None:
-        self._now = max(self._now, moment)
 
 
 class Steps:

@@ -9,7 +9,7 @@ import pytest
 
 from call_archive.model.call import Call, FileStatus, TranscriptStatus
 from call_archive.model.window import PendingWindow, Window
-from tests.proofs.models.conftest import System, of_models, on_aws
+from tests.proofs.models.conftest import System, of_models
 from tests.unit.factories import NOW, a_call, a_file, a_window, an_archived_file, an_owed_window, at
 
 SETTLED = {"a.wav": an_archived_file(TranscriptStatus.ARCHIVED)}
@@ -169,10 +169,7 @@ def _asked(call: Call, window: Window, minute: int) -> list[Operation]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_both_answer_alike_whatever_is_asked(seed: int, request: pytest.FixtureRequest) -> None:
-    model, real = (
-        of_models().ledger,
-        on_aws(request.getfixturevalue("aws"), request.getfixturevalue("table_properties")).ledger,
-    )
+def test_both_answer_alike_whatever_is_asked(seed: int, on_aws: System) -> None:
+    model, real = of_models().ledger, on_aws.ledger
     for number, (operation, _) in enumerate(zip(operations(Random(seed)), range(100), strict=False)):
         assert (number, operation(model)) == (number, operation(real))

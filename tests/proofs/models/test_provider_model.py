@@ -24,8 +24,9 @@ from call_archive.provider import client as telesign
 from call_archive.provider.client import Credentials, Telesign
 from call_archive.provider.download import Downloads
 from infra.simulator import Fault, Options, SimulatedTelesign, TrueCall, TrueFile
+from tests.proofs.clock import Clock
 from tests.proofs.models.provider import LINK_LIFE, Provider, ScriptedFile
-from tests.proofs.models.steps import Clock, Steps
+from tests.proofs.models.steps import Steps
 from tests.unit.factories import NOW
 
 PAGE_SIZE = 7

@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.cli.deployment import deployment_of
 from infra.local.demo.demonstration import HeldClock
-from infra.local.deploy import STACK, Plan, deploy
-from infra.local.embedded_aws.ministack import start_ministack
-from infra.local.embedded_aws.processes import stop
-from infra.local.progress import Progress
-from infra.local.provider import Provider
 from infra.simulator import Options, SimulatedTelesign
+from tests.proofs.deployed import deployed_archive
 from tests.proofs.permissions.enforced_stack import EnforcedStack
 
 if TYPE_CHECKING:
@@ -58,20 +53,18 @@ def simulator(clock: HeldClock) -> Iterator[SimulatedTelesign]:
 def stack(
     simulator: SimulatedTelesign, clock: HeldClock, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EnforcedStack]:
-    folder = tmp_path_factory.mktemp("enforced")
     calls = simulator.truth()
     of_second = Counter(file.created_at for call in calls for file in call.files)
-    options = simulator.options
-    plan = Plan(
-        provider=Provider(url=simulator.api_url, customer_id=options.customer_id, api_key=options.api_key),
-        archive_from=calls[-TICKED].files[0].created_at,
+    archive_from = calls[-TICKED].files[0].created_at
+    with deployed_archive(
+        simulator,
+        tmp_path_factory.mktemp("enforced"),
+        archive_from=archive_from,
         transcript_grace_seconds=15,
-    )
-    ministack = start_ministack(folder, enforce_iam=True)
-    try:
-        outputs = deploy(ministack, plan, folder, Progress())
+        enforce_iam=True,
+    ) as deployed:
         stack = EnforcedStack(
-            deployment=deployment_of(STACK, outputs, ministack.connection),
+            deployment=deployed.deployment,
             simulator=simulator,
             clock=clock,
             # Each alone in its second: to list one of them lists no other.
@@ -80,12 +73,10 @@ def stack(
                 for call in calls[:-TICKED]
                 if is_plain(call, clock) and of_second[call.files[0].created_at] == 1
             ],
-            archive_from=plan.archive_from,
+            archive_from=archive_from,
         )
         stack.prepare()
         yield stack
-    finally:
-        stop(ministack.process)
 
 
 def is_plain(call: TrueCall, clock: HeldClock) -> bool:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from call_archive.list_window import enqueue_windows
 from call_archive.model.message import VisitMessage, WindowMessage
-from call_archive.model.object_key import Origin
 from call_archive.model.window import SECOND, PendingWindow, Window
 from tests.proofs.permissions.policies import (
     Allowed,
@@ -192,17 +191,6 @@ class EnforcedStack:
             if window.start <= after + SECOND:
                 after = max(after, window.end)
         return after >= until
-
-    def store(self, file: TrueFile) -> str:
-        """Puts a recording where it belongs, as a visit that was cut short would have; the object's version."""
-        origin = Origin(reference_id=file.reference_id, file_name=file.file_name, recorded_at=file.created_at)
-        stored = self.client("s3").put_object(
-            Bucket=self.deployment.bucket,
-            Key=origin.recording_key,
-            Body=file.audio(),
-            ChecksumAlgorithm="SHA256",
-        )
-        return str(stored["VersionId"])
 
     def tick(self) -> Answer:
         return self._invoke("lister", {"kind": "tick"})

@@ -19,6 +19,7 @@ from call_archive.model.window import Window, cut
 from infra.local.demo.comparison import Comparison, compare
 from infra.local.demo.watch import watch_until_settled
 from infra.local.progress import Progress
+from tests.proofs.aws import Account
 from tests.proofs.permissions.needed import NEEDED
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Archived:
 def archived(stack: EnforcedStack, passing_time: None) -> Archived:
     del passing_time
     stored_before = stack.noted()
-    version = stack.store(stored_before)
+    version = Account.of(stack.deployment).put(stored_before)
     begun_at = time.time_ns() // 1_000_000
     stack.enqueue_windows(history(stack))
     stack.run_by_itself(running=True)

@@ -14,8 +14,8 @@ from typing import Any
 
 from click import echo
 
-from tests.proofs.simulation import planted, scenarios
-from tests.proofs.simulation.running import Outcome, run_seed
+from tests.proofs.simulation import scenarios, seeds
+from tests.proofs.simulation.running import Outcome, report_planted, run_seed
 
 PROGRESS_SECONDS = 5
 
@@ -23,18 +23,27 @@ PROGRESS_SECONDS = 5
 def main() -> int:
     options = _parser().parse_args()
     if options.planted:
-        return planted.report()
+        return report_planted()
     if options.scenario:
         return scenarios.report(options.scenario)
     if options.seed is not None:
         return _replay(options.seed, verbose=options.verbose)
-    return _run(range(options.first, options.first + options.seeds), options.jobs, as_json=options.json)
+    first = options.first
+    if options.fresh:
+        first, drawn_from = seeds.drawn()
+        if not options.json:
+            last, same = first + options.seeds - 1, f"poe simulate --first {first} --seeds {options.seeds}"
+            echo(f"seeds {first} to {last}, drawn from {drawn_from}; the same again: {same}")
+    return _run(range(first, first + options.seeds), options.jobs, as_json=options.json)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="poe simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many to run")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument(
+        "--fresh", action="store_true", help="others for each commit, instead of from --first"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
     parser.add_argument("--json", action="store_true", help="the summary as JSON")
     parser.add_argument("--seed", type=int, help="replays this one")
@@ -54,12 +63,12 @@ def _replay(seed: int, *, verbose: bool) -> int:
     return _verdict([outcome])
 
 
-def _run(seeds: range, jobs: int, *, as_json: bool) -> int:
+def _run(wanted: range, jobs: int, *, as_json: bool) -> int:
     began = shown = time.monotonic()
     outcomes: list[Outcome] = []
     workers = multiprocessing.Pool(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     with workers as pool, suppress(KeyboardInterrupt):  # then told of those that are done
-        for outcome in pool.imap_unordered(run_seed, seeds):
+        for outcome in pool.imap_unordered(run_seed, wanted):
             outcomes.append(outcome)
             if not as_json and time.monotonic() - shown > PROGRESS_SECONDS:
                 shown = time.monotonic()
@@ -67,13 +76,13 @@ def _run(seeds: range, jobs: int, *, as_json: bool) -> int:
                     len(outcomes) / (shown - began),
                     sum(bool(each.violations) for each in outcomes),
                 )
-                echo(f"{len(outcomes)} of {len(seeds)} seeds, {broken} broken, {rate:.1f} a second")
+                echo(f"{len(outcomes)} of {len(wanted)} seeds, {broken} broken, {rate:.1f} a second")
     seconds = time.monotonic() - began
     faults = sum((each.faults for each in outcomes), Counter[str]())
     events = sum((each.events for each in outcomes), Counter[str]())
     summary: dict[str, Any] = {
         "seeds": len(outcomes),
-        "first": seeds.start,
+        "first": wanted.start,
         "seconds": round(seconds, 1),
         "seeds_per_second": round(len(outcomes) / seconds, 2),
         "virtual_days": round(sum(each.virtual_days for each in outcomes)),

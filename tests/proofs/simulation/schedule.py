@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from greenlet import getcurrent, greenlet
 
-from tests.proofs.models.steps import Clock
+from tests.proofs.clock import Clock
 
 
 class Task(greenlet):

@@ -6,17 +6,15 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 
-from call_archive.list_window import ListDeps, list_window
+from call_archive.list_window import list_window
 from call_archive.model.call import Row
 from call_archive.model.message import VisitMessage, WindowMessage
 from call_archive.telemetry import FLUSHED_EVENTS
-from call_archive.tick import TickDeps, recheck, tick
-from call_archive.visit_call import VisitDeps, visit
+from call_archive.tick import recheck, tick
+from call_archive.visit_call import visit
 from infra.config import FETCHERS_SHARE, LISTER_SHARE_EACH
-from tests.proofs.models.archive import Archive
-from tests.proofs.models.ledger import Ledger
+from tests.proofs.models.parts import Parts
 from tests.proofs.models.provider import Provider
-from tests.proofs.models.queue import Queue
 from tests.proofs.models.steps import CrashError
 from tests.proofs.simulation.lambdas import Function, Poller
 from tests.proofs.simulation.line import Invocation, Line
@@ -50,7 +48,6 @@ class World:
         self.longest = 0.0
         self.losses_reported: set[tuple[str, str]] = set()
         self.texts: set[tuple[str, str]] = set()
-        self.gauges: dict[str, float] = {}
         self._trace = trace
         self.line = Line(
             self.schedule, scenario.trouble, self.random, poison=scenario.poison, poisoned=POISON
@@ -83,9 +80,7 @@ class World:
 
     def _build(self, provider: type[Provider]) -> None:
         scenario, settings, clock = self.scenario, self.scenario.settings, self.clock
-        self.ledger = Ledger(clock, self.line, lag=self._lag)
-        self.archive = Archive(clock, self.line)
-        self.provider = provider(
+        told = provider(
             scenario.calls,
             clock,
             self.line,
@@ -93,11 +88,24 @@ class World:
             token_life=scenario.tokens_live,
             mix=self._mixed,
         )
-        self.provider.secret = SECRETS[0]
-        self.fetch_queue, self.windows_queue = (
-            Queue(name, clock, self.line, copies=self.line.copies, visibility=settings.visibility)
-            for name in ("fetch_queue", "windows_queue")
+        told.secret = SECRETS[0]
+        self.parts = Parts(
+            clock,
+            self.line,
+            told,
+            self.emit,
+            archive_from=scenario.archive_from,
+            policy=settings.policy,
+            overlap=settings.overlap,
+            recheck_span=settings.recheck,
+            fetch_queue_target=settings.fetch_queue_target,
+            random=self.random.random,
+            copies=self.line.copies,
+            lag=self._lag,
+            visibility=settings.visibility,
         )
+        self.ledger, self.archive = self.parts.ledger, self.parts.archive
+        self.fetch_queue, self.windows_queue = self.parts.fetch_queue, self.parts.windows_queue
         rate = settings.requests_per_second
         self.lister = Function(self, "lister", share=rate * LISTER_SHARE_EACH, slots=LISTERS)
         self.fetcher = Function(self, "fetcher", share=rate * FETCHERS_SHARE / FETCHERS, slots=FETCHERS)
@@ -107,64 +115,28 @@ class World:
             "windows_queue.send": self.windows.wake,
             "fetch_queue.send": self.visits.wake,
         }
-        self._wire()
         self.schedule.begin(self.random.uniform(0, settings.tick_seconds), self._tick)
         if scenario.rechecks:
             self.schedule.begin(RECHECK_AT, self._recheck)
 
-    def _wire(self) -> None:
-        scenario, settings = self.scenario, self.scenario.settings
-        self.visiting = VisitDeps(
-            ledger=self.ledger,
-            provider=self.provider,
-            downloads=self.provider,
-            bucket=self.archive,
-            queue=self.fetch_queue,
-            policy=settings.policy,
-            now=self.clock,
-            random=self.random.random,
-            emit=self.emit,
-        )
-        self.listing = ListDeps(
-            ledger=self.ledger,
-            provider=self.provider,
-            fetch_queue=self.fetch_queue,
-            windows_queue=self.windows_queue,
-            now=self.clock,
-            random=self.random.random,
-            emit=self.emit,
-            lease=settings.policy.lease,
-        )
-        self.ticking = TickDeps(
-            ledger=self.ledger,
-            fetch_queue=self.fetch_queue,
-            windows_queue=self.windows_queue,
-            archive_from=scenario.archive_from,
-            overlap=settings.overlap,
-            recheck=settings.recheck,
-            fetch_queue_target=settings.fetch_queue_target,
-            now=self.clock,
-            gauge=self._gauge,
-            emit=self.emit,
-            lease=settings.policy.lease,
-        )
-
     def _visit(self, body: str, invocation: Invocation) -> None:
         self.events["visit"] += 1
-        visit(VisitMessage.from_json(body), self.visiting, seconds_left=self._seconds_left(invocation))
+        visit(VisitMessage.from_json(body), self.parts.visiting, seconds_left=self._seconds_left(invocation))
 
     def _list(self, body: str, invocation: Invocation) -> None:
-        list_window(WindowMessage.from_json(body), self.listing, seconds_left=self._seconds_left(invocation))
+        list_window(
+            WindowMessage.from_json(body), self.parts.listing, seconds_left=self._seconds_left(invocation)
+        )
 
     def _tick(self) -> None:
         unchanged = self.schedule.seconds > self.scenario.trouble.until + DAY / 4
         every = SLOWEST_TICK if unchanged else self.scenario.settings.tick_seconds
         self.schedule.begin(self.schedule.seconds + every, self._tick)
-        self._invoke("tick", lambda left: tick(self.ticking, seconds_left=left), RETRIES_AFTER)
+        self._invoke("tick", lambda left: tick(self.parts.ticking, seconds_left=left), RETRIES_AFTER)
 
     def _recheck(self) -> None:
         self.schedule.begin(self.schedule.seconds + DAY, self._recheck)
-        self._invoke("recheck", lambda _: recheck(self.ticking), RETRIES_AFTER)
+        self._invoke("recheck", lambda _: recheck(self.parts.ticking), RETRIES_AFTER)
 
     def _invoke(
         self, name: str, work: Callable[[Callable[[], float]], None], retries: tuple[float, ...]
@@ -199,9 +171,6 @@ class World:
 
     def _seconds_left(self, invocation: Invocation) -> Callable[[], float]:
         return lambda: invocation.ends - self.schedule.seconds
-
-    def _gauge(self, name: str, value: float) -> None:
-        self.gauges[name] = value
 
     def _lag(self) -> timedelta:
         return timedelta(seconds=self.scenario.index_lag * self.random.random())

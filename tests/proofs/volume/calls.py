@@ -3,20 +3,18 @@
 import json
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from infra.cli.deployment import Deployment
 from infra.cli.wait import wait_until_settled
-from infra.local.demo.comparison import compare
 from infra.local.progress import Progress
 from infra.simulator import Fault, Options, SimulatedTelesign
 from infra.simulator.faults import Where
 from infra.verification.differences import StoredVersion
-from infra.verification.invariants import violations
-from tests.proofs.observer import credentials, looked_at, observed, served, spoken, stored_versions
-from tests.proofs.volume.deployed import deployed_archive
+from tests.proofs.deployed import Deployed, deployed_archive
+from tests.proofs.observer import stored_versions
 from tests.proofs.volume.duplicating import COUNT_FILE
 
 FAULTS: dict[Where, tuple[str, ...]] = {
@@ -46,22 +44,25 @@ class Volume:
 def run(volume: Volume, progress: Progress) -> dict[str, Any]:
     """What was found, for a table or as JSON; `violations` and the three lists of keys are empty when it holds."""
     options = Options(calls=volume.calls, file_bytes=volume.file_bytes)
-    with SimulatedTelesign(options) as simulator:
+    with SimulatedTelesign(options) as simulator, TemporaryDirectory(prefix="call-archive-") as folder:
         start = options.history_end - timedelta(hours=options.history_hours) - MARGIN
-        app = "tests.proofs.volume.duplicating:app"
-        with deployed_archive(simulator, progress, archive_from=start, settings=SETTINGS, app=app) as (
-            deployment,
-            ministack,
-        ):
+        with deployed_archive(
+            simulator,
+            Path(folder),
+            archive_from=start,
+            settings=SETTINGS,
+            progress=progress,
+            app="tests.proofs.volume.duplicating:app",
+        ) as deployed:
             _switch_on(simulator, volume.faults_per_cent)
-            seconds, before = _archived(deployment, simulator, start, volume.timeout_seconds, progress)
+            seconds, before = _archived(deployed, simulator, start, volume.timeout_seconds, progress)
             with progress.step("Looking at all of it from outside"):
                 return {
                     "calls": len(simulator.truth()),
-                    **_found(deployment, simulator, ministack.log_file.parent, before),
+                    **deployed.found(simulator, before=before, most_visits=MAX_VISITS)[1],
                     "faults_injected": dict(simulator.faults.injected.most_common()),
                     "requests": len(simulator.requests),
-                    **json.loads(ministack.log_file.with_name(COUNT_FILE).read_text(encoding="utf-8")),
+                    **json.loads((deployed.folder / COUNT_FILE).read_text(encoding="utf-8")),
                     "seconds": round(seconds, 1),
                 }
 
@@ -76,7 +77,7 @@ def _switch_on(simulator: SimulatedTelesign, per_cent: float) -> None:
 
 
 def _archived(
-    deployment: Deployment,
+    deployed: Deployed,
     simulator: SimulatedTelesign,
     start: datetime,
     timeout_seconds: float,
@@ -86,7 +87,7 @@ def _archived(
 
     How long that took, and what lay in the bucket already when the rest was still under way.
     """
-    began = time.monotonic()
+    began, deployment = time.monotonic(), deployed.deployment
     end = simulator.options.history_end + MARGIN
 
     def seconds_left() -> float:
@@ -96,34 +97,8 @@ def _archived(
         while (deployment.ledger.listed_until() or start) < end and seconds_left() > 0:
             say("waiting for a tick")
             time.sleep(1)
-        while not (before := stored_versions(deployment)) and seconds_left() > 0:
+        while not (before := stored_versions(deployed.account)) and seconds_left() > 0:
             say("waiting for the first object")
             time.sleep(1)
         wait_until_settled(deployment.ledger, start, end, timeout_seconds=seconds_left(), say=say)
     return time.monotonic() - began, before
-
-
-def _found(
-    deployment: Deployment, simulator: SimulatedTelesign, folder: Path, before: list[StoredVersion]
-) -> dict[str, Any]:
-    now = datetime.now(UTC)
-    truth = simulator.truth()
-    comparison = compare(deployment, truth, now)
-    seen = observed(
-        deployment,
-        at_rest=True,
-        secrets=(*credentials(simulator.options), *spoken(truth)),
-        folder=folder,
-        before=before,
-        most_visits=MAX_VISITS,
-    )
-    return {
-        "recordings": comparison.recordings,
-        "transcripts": comparison.transcripts,
-        "deleted_at_source": comparison.deleted_at_source,
-        "missing": list(comparison.missing),
-        "altered": list(comparison.altered),
-        "extra": list(comparison.extra),
-        "looked_at": looked_at(seen),
-        "violations": [str(each) for each in violations(served(truth, now), seen)],
-    }

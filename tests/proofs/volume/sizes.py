@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from call_archive.list_window import enqueue_windows
@@ -12,15 +13,13 @@ from call_archive.model.call import FileStatus
 from call_archive.model.window import Window
 from infra.cli.deployment import Deployment
 from infra.cli.wait import wait_until_settled
-from infra.local.demo.comparison import compare
 from infra.local.progress import Progress
 from infra.simulator import Options, SimulatedTelesign, TrueFile
 from infra.simulator.audio import SizedAudio, StoredAudio
 from infra.simulator.options import Audio
 from infra.verification.differences import StoredVersion
-from infra.verification.invariants import violations
-from tests.proofs.observer import credentials, looked_at, observed, served, stored_versions
-from tests.proofs.volume.deployed import deployed_archive
+from tests.proofs.deployed import Deployed, deployed_archive
+from tests.proofs.observer import served, stored_versions
 
 MIB = 1024**2
 SMALLEST = 44
@@ -52,25 +51,25 @@ class DealtSizes:
 def run(sizes: tuple[int, ...], progress: Progress) -> dict[str, Any]:
     """A line for each file; `above_idle_mib` is the fetchers' peak memory above what one has at rest."""
     options = Options(calls=len(sizes), audio=DealtSizes(list(sizes)), history_hours=1)
-    with SimulatedTelesign(options) as simulator:
+    with SimulatedTelesign(options) as simulator, TemporaryDirectory(prefix="call-archive-") as folder:
         start = options.history_end - timedelta(hours=options.history_hours) - MARGIN
         end = options.history_end + MARGIN
-        with deployed_archive(simulator, progress, archive_from=end, settings=SETTINGS) as (
-            deployment,
-            ministack,
-        ):
+        with deployed_archive(
+            simulator, Path(folder), archive_from=end, settings=SETTINGS, progress=progress
+        ) as deployed:
+            deployment = deployed.deployment
             with progress.step("Archiving the smallest") as say:
                 smallest = next(file for file in _files(simulator) if file.size == SMALLEST)
                 moment = smallest.created_at
                 seconds = _archive(deployment, Window(start=moment, end=moment), say)
-            before = stored_versions(deployment)
+            before = stored_versions(deployed.account)
             idle = max(_memory(pid, "VmRSS") for pid in _fetchers(deployment))
             with progress.step("Archiving the others") as say:
                 seconds = _archive(deployment, Window(start=start, end=end), say)
             peak = max(_memory(pid, "VmHWM") for pid in _fetchers(deployment))
             with progress.step("Reading all of it back"):
                 return {
-                    **_found(deployment, simulator, ministack.log_file.parent, before),
+                    **_found(deployed, simulator, before),
                     "idle_mib": round(idle / MIB, 1),
                     "above_idle_mib": round((peak - idle) / MIB, 1),
                     "seconds": round(seconds, 1),
@@ -94,21 +93,12 @@ def _archive(deployment: Deployment, window: Window, say: Callable[[str], None])
     return time.monotonic() - began
 
 
-def _found(
-    deployment: Deployment, simulator: SimulatedTelesign, folder: Path, before: list[StoredVersion]
-) -> dict[str, Any]:
-    now = datetime.now(UTC)
-    seen = observed(
-        deployment,
-        at_rest=True,
-        secrets=credentials(simulator.options),
-        folder=folder,
-        before=before,
-        most_visits=MAX_VISITS,
-    )
+def _found(deployed: Deployed, simulator: SimulatedTelesign, before: list[StoredVersion]) -> dict[str, Any]:
+    not_empty = [call for call in simulator.truth() if all(file.size for file in call.files)]
+    seen, found = deployed.found(simulator, before=before, most_visits=MAX_VISITS, compared=not_empty)
     by_key = {version.key: version for version in seen.versions}
     files = []
-    for truth in served(simulator.truth(), now):
+    for truth in served(simulator.truth(), datetime.now(UTC)):
         file = seen.calls[truth.reference_id].files[truth.file_name]
         version = by_key.get(truth.origin.recording_key)
         files.append(
@@ -119,14 +109,9 @@ def _found(
                 "same_sha256": version.sha256 == truth.sha256 if version else None,
             }
         )
-    truth_without_empty = [call for call in simulator.truth() if all(file.size for file in call.files)]
-    comparison = compare(deployment, truth_without_empty, now)
     return {
         "files": sorted(files, key=lambda file: file["size"]),
-        "missing": list(comparison.missing),
-        "altered": list(comparison.altered),
-        "looked_at": looked_at(seen),
-        "violations": [str(each) for each in violations(served(simulator.truth(), now), seen)],
+        **{name: found[name] for name in ("missing", "altered", "looked_at", "violations")},
         "failed": [file["reason"] for file in files if file["status"] == FileStatus.FAILED.value],
     }
 

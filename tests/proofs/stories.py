@@ -1,21 +1,19 @@
 """What happens at the provider: small stories, which together reach every line that talks to the outside."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from call_archive.model.call import FileStatus, TranscriptStatus
-from infra.simulator import Fault, TrueCall, TrueFile
+from infra.simulator import Fault, Options, SimulatedTelesign, TrueCall, TrueFile
 from infra.simulator.audio import SizedAudio
 from infra.simulator.transcripts import Transcript
 from infra.verification.observation import Served
+from tests.proofs.observer import served
 
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SIZE: Final = 200_000
 """Of each recording, in bytes: read in several pieces, so that a crash can fall between them."""
-
-
+FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 TEN_MINUTES_AGO: Final = NOW - timedelta(minutes=10)
 FOUR_MINUTES_AGO: Final = NOW - timedelta(minutes=4)
 
@@ -25,19 +23,9 @@ def after(**elapsed: float) -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class End:
-    """How a file may honestly end, where it is not with all of it archived."""
-
-    recording: FileStatus = FileStatus.ARCHIVED
-    transcript: TranscriptStatus = TranscriptStatus.ARCHIVED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
     name: str
     files: tuple[TrueFile, ...]
-    ends: Mapping[str, End] = field(default_factory=dict)
-    """By file name."""
     faults: tuple[Fault, ...] = ()
     archive_from: datetime = TEN_MINUTES_AGO
     busy_until: datetime = NOW
@@ -60,20 +48,16 @@ class Story:
         ]
 
     def served(self) -> list[Served]:
-        return [_served(file, self.ends.get(file.file_name, End())) for file in self.files]
+        """Once all of it has happened."""
+        return list(served(self.calls, FOREVER))
 
-
-def _served(file: TrueFile, end: End) -> Served:
-    told = file.transcript.at(datetime.max.replace(tzinfo=UTC), deleted=False) if file.transcript else None
-    return Served(
-        reference_id=file.reference_id,
-        file_name=file.file_name,
-        recorded_at=file.created_at,
-        sha256=file.sha256,
-        transcribes=(told,) if told else (),
-        recording_ends=frozenset({end.recording}),
-        transcript_ends=frozenset({end.transcript}),
-    )
+    def simulated(self, **options: Any) -> SimulatedTelesign:
+        """The provider that holds it."""
+        provider = SimulatedTelesign(Options(calls=0, **options))
+        provider._history._add(self.calls)
+        for fault in self.faults:
+            provider.faults.add(fault)
+        return provider
 
 
 def a_transcript(
@@ -83,7 +67,7 @@ def a_transcript(
         language_code="en-US",
         appears_at=appears_at,
         finished_at=finished_at,
-        entries=({"status": status, "result": "It\u2019s me."},),
+        entries=({"status": status, "result": "It\u2019s me: nobody else may read this."},),
     )
 
 
@@ -107,7 +91,11 @@ def a_file(
     )
 
 
-NO_TRANSCRIPT: Final = End(transcript=TranscriptStatus.NONE)
+SMALL: Final = Story(name="one call", files=(a_file("CALL", transcript=a_transcript()),))
+TWO_CALLS: Final = Story(
+    name="two calls",
+    files=(a_file("FIRST", transcript=a_transcript()), a_file("SECOND", 2, transcript=a_transcript())),
+)
 
 STORIES: Final = (
     Story(
@@ -138,10 +126,6 @@ STORIES: Final = (
             a_file("MUMBLED", transcript=a_transcript(status="failed")),
             a_file("THERE", transcript=a_transcript()),
         ),
-        ends={
-            "DELETED_1.wav": End(recording=FileStatus.DELETED_AT_SOURCE),
-            "MUMBLED_1.wav": End(transcript=TranscriptStatus.FAILED),
-        },
         already_there=frozenset({"THERE_1.wav"}),
         rivals=frozenset({"MUMBLED"}),
     ),
