@@ -7,7 +7,7 @@ are seen by the crash run in a story or by the fault run in a cell, too.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -38,11 +38,12 @@ from tests.proofs.stories import SMALL, Story
 Planted = AbstractContextManager[object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Bug:
     invariant: str
     what: str
     plant: Callable[[], Planted]
+    _: KW_ONLY
     seed: int
     """The first that sees it for what it is, and nothing without it: `poe simulate --planted` finds them."""
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -305,93 +306,50 @@ def _told_after() -> Planted:
 
 
 BUGS = {
-    "listed, not noted": Bug(
-        invariant="I1", what="a page's calls are queued and not noted", plant=_listed_unnoted, seed=0
-    ),
-    "rechecks only": Bug(invariant="I1", what="only rechecks list", plant=_listed_by_rechecks_alone, seed=1),
+    "listed, not noted": Bug("I1", "a page's calls are queued and not noted", _listed_unnoted, seed=0),
+    "rechecks only": Bug("I1", "only rechecks list", _listed_by_rechecks_alone, seed=1),
     "finished first": Bug(
-        invariant="I1",
-        what="a window is finished before it is read",
-        plant=_finished_first,
-        seed=3,
-        story=SMALL,
+        "I1", "a window is finished before it is read", _finished_first, seed=3, story=SMALL
     ),
     "short bodies": Bug(
-        invariant="I2",
-        what="a short body is taken for a whole one",
-        plant=_short_bodies_accepted,
+        "I2",
+        "a short body is taken for a whole one",
+        _short_bodies_accepted,
         seed=1,
         rates={"short body": 0.3},
     ),
-    "another's": Bug(
-        invariant="I2", what="one transcript is noted for two files", plant=_others_transcript, seed=1
-    ),
-    "one copy": Bug(invariant="I2", what="equal recordings are stored once", plant=_one_copy, seed=0),
-    "another key": Bug(
-        invariant="I3", what="an object is put under another file's key", plant=_another_key, seed=0
-    ),
-    "any page": Bug(
-        invariant="I3", what="a web page is taken for a recording", plant=_any_page_accepted, seed=2
-    ),
-    "unconditional put": Bug(
-        invariant="I4", what="put without If-None-Match", plant=_put_without_condition, seed=0
-    ),
-    "ledger first": Bug(
-        invariant="I5",
-        what="archived in the ledger before the bucket",
-        plant=_ledger_first,
-        seed=0,
-        story=SMALL,
-    ),
+    "another's": Bug("I2", "one transcript is noted for two files", _others_transcript, seed=1),
+    "one copy": Bug("I2", "equal recordings are stored once", _one_copy, seed=0),
+    "another key": Bug("I3", "an object is put under another file's key", _another_key, seed=0),
+    "any page": Bug("I3", "a web page is taken for a recording", _any_page_accepted, seed=2),
+    "unconditional put": Bug("I4", "put without If-None-Match", _put_without_condition, seed=0),
+    "ledger first": Bug("I5", "archived in the ledger before the bucket", _ledger_first, seed=0, story=SMALL),
     "cursor first": Bug(
-        invariant="I6",
-        what="the cursor moves before windows are noted",
-        plant=_cursor_first,
-        seed=0,
-        story=SMALL,
+        "I6", "the cursor moves before windows are noted", _cursor_first, seed=0, story=SMALL
     ),
-    "no waiting": Bug(
-        invariant="I7", what="a pending transcript is called none", plant=_no_transcript_deadline, seed=0
-    ),
-    "poison first": Bug(
-        invariant="I8", what="the sweep stops at a call that fails", plant=_poison_first, seed=0
-    ),
-    "same hop": Bug(invariant="I9", what="a chain of messages has no end", plant=_same_hop, seed=0),
+    "no waiting": Bug("I7", "a pending transcript is called none", _no_transcript_deadline, seed=0),
+    "poison first": Bug("I8", "the sweep stops at a call that fails", _poison_first, seed=0),
+    "same hop": Bug("I9", "a chain of messages has no end", _same_hop, seed=0),
     "link in a reason": Bug(
-        invariant="I10",
-        what="an error's text holds the signed link",
-        plant=_link_in_reason,
+        "I10",
+        "an error's text holds the signed link",
+        _link_in_reason,
         seed=0,
         cell=Cell(dependency=Dependency.DOWNLOAD, fault=Fault.ERROR_503),
     ),
-    "uploads left": Bug(
-        invariant="I11", what="an upload is begun and not ended", plant=_uploads_left, seed=0
-    ),
-    "impatience": Bug(
-        invariant="I12", what="an outage ends calls as failed", plant=_outage_is_failure, seed=1
-    ),
-    "one deadline": Bug(
-        invariant="I12",
-        what="an outage longer than the deadline ends calls",
-        plant=_one_deadline,
-        seed=44,
-    ),
-    "no window sweep": Bug(
-        invariant="I12", what="a window whose message is lost stays", plant=_not_swept, seed=0
-    ),
-    "slow": Bug(invariant="I12", what="visits wait for 20 hours", plant=_slow_visits, seed=0),
+    "uploads left": Bug("I11", "an upload is begun and not ended", _uploads_left, seed=0),
+    "impatience": Bug("I12", "an outage ends calls as failed", _outage_is_failure, seed=1),
+    "one deadline": Bug("I12", "an outage longer than the deadline ends calls", _one_deadline, seed=44),
+    "no window sweep": Bug("I12", "a window whose message is lost stays", _not_swept, seed=0),
+    "slow": Bug("I12", "visits wait for 20 hours", _slow_visits, seed=0),
     "untold": Bug(
-        invariant="I13",
-        what="losses are not told",
-        plant=_untold,
+        "I13",
+        "losses are not told",
+        _untold,
         seed=0,
         cell=Cell(dependency=Dependency.CALL, fault=Fault.ERROR_503),
     ),
     "told after": Bug(
-        invariant="I13",
-        what="losses are told after the ledger's write",
-        plant=_told_after,
-        seed=6,
-        rates={"crash after": 0.1},
+        "I13", "losses are told after the ledger's write", _told_after, seed=6, rates={"crash after": 0.1}
     ),
 }
