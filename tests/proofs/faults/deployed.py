@@ -22,7 +22,7 @@ from tests.proofs.observer import credentials, observed, served, sources_of, spo
 
 FAULTS = (Fault.THROTTLE, Fault.ERROR_503, Fault.RESET)
 SERVICES = ("S3 PutObject", "DynamoDB", "SQS", "Secrets")
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 900.0
 """Far more than it takes: only what will never happen waits for so long."""
 LEASE_SECONDS = "20"
 """What was noted and, for a lost answer, not queued waits for its lease: for minutes where it is deployed."""

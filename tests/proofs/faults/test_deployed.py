@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.proofs.faults.deployed import DeployedBehindProxies, deployed_behind_proxies
+from tests.proofs.faults.deployed import PATIENCE_SECONDS, DeployedBehindProxies, deployed_behind_proxies
 from tests.proofs.observer import credentials, logs
+
+pytestmark = pytest.mark.timeout(2 * PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")
