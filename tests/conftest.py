@@ -7,8 +7,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = ("conformance", "crashes", "e2e", "faults", "infra", "integration", "permissions")
-"""Folders whose tests share a deployment or a synthesized stack: each is one process's work."""
+TOGETHER = (
+    "infra",
+    "integration",
+    "e2e",
+    *(f"proofs/{each}" for each in ("crashes", "permissions", "faults/test_deployed.py")),
+)
+"""Folders and files whose tests share a deployment or a synthesized stack: each is one process's work."""
 
 MEASURED = ("badinput", "unit")
 OF_INFRA = ("test_cli.py", "test_local_comparison.py", "test_verify.py")
@@ -25,8 +30,7 @@ class ByFolder(LoadScopeScheduling):
     """pytest-xdist's own `loadgroup` names groups in a way that pytest 9.2 does not see any more."""
 
     def _split_scope(self, nodeid: str) -> str:
-        _tests, folder, *_ = nodeid.split("/")
-        return folder if folder in TOGETHER else nodeid
+        return next((each for each in TOGETHER if nodeid.startswith(f"tests/{each}")), nodeid)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

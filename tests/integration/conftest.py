@@ -10,16 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from infra.deployment import deployment_of
-from infra.local.deploy import STACK, Plan, deploy
-from infra.local.embedded_aws.ministack import REGION, start_ministack
-from infra.local.embedded_aws.processes import stop
-from infra.local.progress import Progress
-from infra.local.provider import Provider
+from infra.local.deploy import STACK
+from infra.local.embedded_aws.ministack import REGION
 from infra.local.state import Running, locked, write_running
 from infra.simulator import Fault, Options, SimulatedTelesign, TrueCall, TrueFile
-from tests.integration.running_archive import CALL_ARCHIVE, SECOND, RunningArchive, Slice, Troubled
-from tests.recording import APP
+from tests.integration.running_archive import (
+    CALL_ARCHIVE,
+    PATIENCE_SECONDS,
+    SECOND,
+    RunningArchive,
+    Slice,
+    Troubled,
+)
+from tests.proofs.deployed import deployed_archive
 
 CUSTOMER, API_KEY = "CANARY-5A1F0C3E-CUSTOMER", "Q0FOQVJZ+canary/key+7b2d4e96=="
 WRONG_KEY = "CANARY-wrong-key=="
@@ -78,6 +81,9 @@ MALFORMED = [
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long goes on beside the rest, wrong credentials would prolong it, secrets are looked for last."""
     last = ["test_trouble.py", "test_mending.py", "test_arrivals.py", "test_secrets.py", "test_proof.py"]
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(3 * PATIENCE_SECONDS))
     items.sort(key=lambda item: last.index(item.path.name) + 1 if item.path.name in last else 0)
 
 
@@ -99,15 +105,14 @@ def simulator() -> Iterator[SimulatedTelesign]:
 @pytest.fixture(scope="session")
 def up(simulator: SimulatedTelesign, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningArchive]:
     folder, home = tmp_path_factory.mktemp("stack"), tmp_path_factory.mktemp("state")
-    plan = Plan(
-        provider=Provider(url=simulator.api_url, customer_id=CUSTOMER, api_key=API_KEY),
+    parts = cut_into_parts(simulator)
+    with deployed_archive(
+        simulator,
+        folder,
         archive_from=simulator.options.history_end + SECOND,
         transcript_grace_seconds=GRACE_SECONDS,
-    )
-    parts = cut_into_parts(simulator)
-    ministack = start_ministack(folder, app=APP)
-    try:
-        outputs = deploy(ministack, plan, folder, Progress())
+    ) as deployed:
+        ministack = deployed.ministack
         running = Running(
             endpoint_url=ministack.endpoint_url,
             ca_bundle=str(ministack.ca_bundle),
@@ -115,8 +120,8 @@ def up(simulator: SimulatedTelesign, tmp_path_factory: pytest.TempPathFactory) -
             stack=STACK,
             folder=str(folder),
             log_file=str(ministack.log_file),
-            provider_url=plan.provider.url,
-            outputs=outputs,
+            provider_url=deployed.plan.provider.url,
+            outputs=deployed.outputs,
             processes=(ministack.process,),
         )
         with pytest.MonkeyPatch.context() as patch:
@@ -124,14 +129,12 @@ def up(simulator: SimulatedTelesign, tmp_path_factory: pytest.TempPathFactory) -
             with locked():
                 write_running(running)
         yield RunningArchive(
-            deployment=deployment_of(STACK, outputs, ministack.connection),
+            deployment=deployed.deployment,
             simulator=simulator,
             parts=parts,
             env=shell(home),
             log_file=ministack.log_file,
         )
-    finally:
-        stop(ministack.process)
 
 
 @pytest.fixture(scope="session")

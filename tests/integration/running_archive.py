@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +16,14 @@ from infra.deployment import Deployment
 from infra.local.demo.comparison import Comparison, compare, expected_objects
 from infra.simulator import Fault, RecordedRequest, SimulatedTelesign, TrueCall, TrueFile
 from infra.verification.differences import StoredVersion
-from tests.observing import stored_versions
+from tests.proofs.aws import Account
+from tests.proofs.observer import stored_versions
 
 CALL_ARCHIVE = str(Path(sys.executable).with_name("call-archive"))
 SECOND = timedelta(seconds=1)
-PATIENCE_SECONDS = 180.0
-"""Far more than anything here takes: only what will never happen waits for so long."""
+PATIENCE_SECONDS = 900.0
+"""Only what will never happen waits for so long: a visit that is killed is made again after its lease, which is
+longer than a function may run, and on a busy machine one may be killed again."""
 
 T = TypeVar("T")
 
@@ -88,7 +90,9 @@ class RunningArchive:
     def folder(self) -> Path:
         return self.log_file.parent
 
-    def command(self, *arguments: str, timeout: float = 240) -> "subprocess.CompletedProcess[str]":
+    def command(
+        self, *arguments: str, timeout: float = 2 * PATIENCE_SECONDS
+    ) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
             [CALL_ARCHIVE, *arguments],
             env=self.env,
@@ -102,11 +106,13 @@ class RunningArchive:
 
     def backfill(self, part: Slice) -> tuple[int, dict[str, Any]]:
         """The exit code of `backfill --wait` and what it printed."""
-        done = self.command("backfill", *part.arguments, "--wait", "--timeout", "150", "--json")
+        done = self.command(
+            "backfill", *part.arguments, "--wait", "--timeout", f"{PATIENCE_SECONDS}", "--json"
+        )
         assert done.stdout, done.stderr
         self.backfilled.add(part)
         ids = {file.reference_id for file in self.files(part)}
-        self.found_before.update(stored_versions(self.deployment, ids))
+        self.found_before.update(stored_versions(Account.of(self.deployment), ids))
         return done.returncode, json.loads(done.stdout)
 
     def find(self, part: Slice) -> list[dict[str, Any]]:
@@ -115,6 +121,36 @@ class RunningArchive:
         assert done.returncode == 0, done.stderr
         found: list[dict[str, Any]] = json.loads(done.stdout)
         return found
+
+    def come_to_rest(self, calls: Collection[TrueCall], until: datetime) -> None:
+        """Waits for these calls, and for the windows until then, as long as the archive itself means to.
+
+        That is until the last visit or lease that its ledger holds is over, and two leases more for who comes then;
+        anew with each change. A visit that is killed is so waited for, however slow the machine is.
+        """
+        before, ends = None, datetime.now(UTC)
+        while (open_ := self.open(calls, until)) and (open_ != before or datetime.now(UTC) < ends):
+            if open_ != before:
+                last = max((at for _, at in open_.values() if at), default=ends)
+                before, ends = open_, max(last, datetime.now(UTC)) + 2 * self.deployment.lease
+            time.sleep(1)
+
+    def open(self, calls: Collection[TrueCall], until: datetime) -> dict[str, tuple[int, datetime | None]]:
+        """How often each was written, and when it is visited next; nobody knows of one that is not listed yet."""
+        known = self.ledger_of(calls)
+        windows = [
+            pending for pending in self.deployment.ledger.open_windows() if pending.window.start <= until
+        ]
+        return {
+            **{f"{pending.window}": (pending.attempts, pending.next_visit_at) for pending in windows},
+            **{
+                true.reference_id: (call.version, call.next_visit_at) if call else (0, None)
+                for true in calls
+                if not (call := known.get(true.reference_id))
+                or not call.settled
+                or not {file.file_name for file in true.files} <= call.files.keys()
+            },
+        }
 
     def tick(self) -> None:
         self.deployment.connection.client("lambda").invoke(

@@ -12,14 +12,11 @@ from infra.simulator import TrueCall, TrueFile
 from infra.verification.invariants import violations
 from infra.verification.observation import Observation, Served
 from tests.integration.conftest import MALFORMED, PARTS
-from tests.integration.running_archive import RunningArchive, Troubled, eventually
-from tests.observing import credentials, observed, part_at_rest, served, spoken
-
-pytestmark = pytest.mark.timeout(900)
-"""Run alone, the first test here does what all others have done before it in a run of the folder."""
+from tests.integration.running_archive import RunningArchive, Troubled
+from tests.proofs.observer import credentials, observed, part_at_rest, served, sources_of, spoken
 
 A_WHILE = timedelta(minutes=2)
-"""Calls that began so long ago have come to rest as a rule; if not, the look waits for them."""
+"""Calls that began so long ago have come to rest as a rule; if not, they are waited for."""
 MAX_VISITS = 20
 """Of one call: as many as no fault here costs, and fewer than a visit at each tick and each message would make."""
 
@@ -44,35 +41,27 @@ def look(archive: RunningArchive, troubled: Troubled) -> Look:
         assert archive.backfill(part)[0] == 0
     until = max(archive.simulator.options.history_end, datetime.now(UTC) - A_WHILE)
     calls = [call for call in archive.simulator.truth() if call.files[0].created_at <= until]
-    return eventually(lambda: look_at(archive, calls, until), enough=has_come_to_rest)
+    archive.come_to_rest(calls, until)
+    return look_at(archive, calls, until)
 
 
 def look_at(archive: RunningArchive, part: list[TrueCall], until: datetime) -> Look:
     secrets = (*credentials(archive.simulator.options), *spoken(archive.simulator.truth()))
     seen = observed(
-        archive.deployment,
+        sources_of(archive.deployment, archive.folder),
         at_rest=False,
         secrets=secrets,
-        folder=archive.folder,
         before=archive.found_before,
         most_visits=MAX_VISITS,
     )
     ours = [body for body in seen.dead_letters if body not in MALFORMED]
-    everything = replace(seen, dead_letters=ours, texts=list(seen.texts))
+    everything = replace(seen, dead_letters=ours)
     return Look(
         everything=everything,
         truth=archive.simulator.truth(),
         part=part,
         at_rest=part_at_rest(everything, part, until),
     )
-
-
-def has_come_to_rest(look: Look) -> bool:
-    def is_settled(true: TrueCall) -> bool:
-        call = look.at_rest.calls.get(true.reference_id)
-        return bool(call and call.settled and all(file.file_name in call.files for file in true.files))
-
-    return not look.at_rest.windows and all(map(is_settled, look.part))
 
 
 def truly_served(calls: list[TrueCall], hopeless: TrueFile) -> list[Served]:

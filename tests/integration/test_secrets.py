@@ -7,8 +7,8 @@ import pytest
 
 from tests.integration.conftest import API_KEY, CUSTOMER, WRONG_KEY
 from tests.integration.running_archive import RunningArchive, Troubled
-from tests.observing import basic_credentials, logs, spoken
-from tests.recording import recorded
+from tests.proofs.observer import basic_credentials, logs, spoken
+from tests.proofs.recording import recorded
 
 SECRETS = [
     API_KEY,

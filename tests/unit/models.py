@@ -3,16 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from call_archive.list_window import ListDeps, list_window
+from call_archive.list_window import list_window
 from call_archive.model.message import VisitMessage, WindowMessage
 from call_archive.model.policy import Policy
-from call_archive.tick import TickDeps, recheck, tick
-from call_archive.visit_call import VisitDeps, visit
-from tests.models.archive import Archive
-from tests.models.ledger import Ledger
-from tests.models.provider import WAVE, Provider, ScriptedFile
-from tests.models.queue import Queue
-from tests.models.steps import Clock, CrashError, Steps, crash
+from call_archive.tick import recheck, tick
+from call_archive.visit_call import visit
+from tests.proofs.clock import Clock
+from tests.proofs.models.parts import Parts
+from tests.proofs.models.provider import WAVE, Provider, ScriptedFile
+from tests.proofs.models.steps import CrashError, Steps, crash
 
 __all__ = ["WAVE", "CrashError", "ScriptedFile", "World", "crash"]
 
@@ -20,7 +19,7 @@ TICK_EVERY = timedelta(minutes=5)
 PLENTY_SECONDS = 600.0
 
 
-class World:
+class World(Parts):
     """One archive of one scripted provider, its use cases the real ones, run in virtual time."""
 
     def __init__(
@@ -33,49 +32,18 @@ class World:
         page_size: int = 100,
         fetch_queue_target: int = 1000,
     ) -> None:
-        policy = policy or Policy()
-        self.clock, self.steps = Clock(now), Steps()
+        clock, steps = Clock(now), Steps()
         self.told: list[tuple[str, dict[str, object]]] = []
-        self.gauges: dict[str, float] = {}
         self.seconds_left = PLENTY_SECONDS
-        self.ledger = Ledger(self.clock, self.steps)
-        self.archive = Archive(self.clock, self.steps)
-        self.provider = Provider(calls, self.clock, self.steps, page_size=page_size)
-        self.fetch_queue = Queue("fetch_queue", self.clock, self.steps, copies=lambda: copies)
-        self.windows_queue = Queue("windows_queue", self.clock, self.steps, copies=lambda: copies)
-        self.visiting = VisitDeps(
-            ledger=self.ledger,
-            provider=self.provider,
-            downloads=self.provider,
-            bucket=self.archive,
-            queue=self.fetch_queue,
-            policy=policy,
-            now=self.clock,
-            random=lambda: 0.5,
-            emit=self._tell,
-        )
-        self.listing = ListDeps(
-            ledger=self.ledger,
-            provider=self.provider,
-            fetch_queue=self.fetch_queue,
-            windows_queue=self.windows_queue,
-            now=self.clock,
-            random=lambda: 0.5,
-            emit=self._tell,
-            lease=policy.lease,
-        )
-        self.ticking = TickDeps(
-            ledger=self.ledger,
-            fetch_queue=self.fetch_queue,
-            windows_queue=self.windows_queue,
+        super().__init__(
+            clock,
+            steps,
+            Provider(calls, clock, steps, page_size=page_size),
+            lambda event, **fields: self.told.append((event, fields)),
             archive_from=now,
-            overlap=timedelta(minutes=15),
-            recheck=timedelta(days=7),
+            policy=policy or Policy(),
+            copies=lambda: copies,
             fetch_queue_target=fetch_queue_target,
-            now=self.clock,
-            gauge=self._gauge,
-            emit=self._tell,
-            lease=policy.lease,
         )
 
     def visit(self, message: VisitMessage) -> None:
@@ -118,9 +86,3 @@ class World:
         ]
         known = [(moment, happen) for moment, happen in coming if moment is not None]
         return min(known, key=lambda pair: pair[0], default=None)
-
-    def _gauge(self, name: str, value: float) -> None:
-        self.gauges[name] = value
-
-    def _tell(self, event: str, **fields: object) -> None:
-        self.told.append((event, fields))

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.models.ledger import Index
-from tests.models.steps import Clock
+from tests.proofs.clock import Clock
+from tests.proofs.models.ledger import Index
 from tests.unit.factories import NOW
 
 LAG = timedelta(seconds=10)
