@@ -124,7 +124,7 @@ def _list_pages(window: Window, deps: ListDeps, seconds_left: Callable[[], float
 def _list_once(window: Window, deps: ListDeps, seconds_left: Callable[[], float]) -> int:
     """All pages; the number of rows. The list ends at no token, and at one that was there before.
 
-    SchemaError when a call's item cannot be read, once all the others are noted: the window must stay owed, for
+    SchemaError when a call's item cannot be read, once all the others are noted: the window must stay pending, for
     what is listed of that call may be new.
     """
     page = deps.provider.first_page(window)

@@ -72,8 +72,8 @@ def tick(deps: TickDeps, *, seconds_left: Callable[[], float]) -> None:
         partial(_cut_windows, seconds_left=seconds_left),
         _sweep_windows,
         _sweep_calls,
-        _tell_open_calls,
-        _tell_listing_lag,
+        _emit_open_calls,
+        _emit_listing_lag,
     )
     for step in steps:
         try:
@@ -139,13 +139,13 @@ def _sweep_calls(deps: TickDeps, now: datetime) -> None:
         deps.emit("due_calls_queued", calls=len(leased))
 
 
-def _tell_open_calls(deps: TickDeps, now: datetime) -> None:
+def _emit_open_calls(deps: TickDeps, now: datetime) -> None:
     ages = [(now - call.opened_at).total_seconds() for call in deps.ledger.open_calls()]
     deps.gauge("OpenCalls", len(ages))
     deps.gauge("OldestOpenCallAge", max(ages, default=0))
 
 
-def _tell_listing_lag(deps: TickDeps, now: datetime) -> None:
+def _emit_listing_lag(deps: TickDeps, now: datetime) -> None:
     lag = listing_lag(deps.ledger.listed_until(), deps.ledger.open_windows(), now)
     deps.gauge("ListingLag", lag.total_seconds())
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import pytest
+import yaml
 
 from call_archive.telemetry import METRICS_BY_EVENT
 from infra.cli.main import VERBS, cli
@@ -23,8 +24,12 @@ from infra.local.demo.summary import print_summary
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUARANTEES = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+COST = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+DEPENDENCIES = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "tests" / "README.md"]
 ALL_TEXT = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -49,31 +54,30 @@ def named(text: str) -> list[str]:
 
 
 def commands(program: str) -> Iterator[list[str]]:
-    """The words of each command of a program that the README writes, in blocks and in code spans."""
+    """The words of each command of a program that a document writes, in blocks and in code spans."""
+    blocks = re.findall(r"```sh\n(.*?)```", ALL_TEXT, re.DOTALL)
     code = "\n".join(
-        [*re.findall(r"```sh\n(.*?)```", README, re.DOTALL), *re.findall(r"`([^`\n]+)`", README)]
+        [*blocks, *re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", ALL_TEXT, flags=re.DOTALL))]
     )
     for found in re.finditer(rf"(?:^|\s){program} ([^\n#]*(?:\\\n[^\n#]*)*)", code):
         yield found[1].replace("\\\n", " ").split()
 
 
 def settings() -> dict[str, object]:
-    return {
-        name.strip("`"): json.loads(value.strip("`")) for name, value, _ in rows(section(README, "Configure"))
-    }
+    return {name.strip("`"): json.loads(value.strip("`")) for name, value, _ in rows(SETTINGS)}
 
 
-def test_the_readme_names_every_setting() -> None:
+def test_the_settings_page_names_every_setting() -> None:
     assert list(settings()) == [field.name for field in fields(Config)]
 
 
-def test_the_readme_reports_each_settings_default() -> None:
+def test_the_settings_page_gives_each_default() -> None:
     written = settings()
 
     assert Config.from_context(written) == Config.from_context({"archive_from": written["archive_from"]})
 
 
-def test_the_readme_reports_the_start_that_is_shipped() -> None:
+def test_the_settings_page_gives_the_start_that_is_shipped() -> None:
     shipped = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
 
     assert settings()["archive_from"] == shipped["archive_from"]
@@ -111,8 +115,8 @@ def functions_of(path: Path) -> set[str]:
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
-def test_the_readme_gives_every_promise() -> None:
-    assert [promise for promise, _ in rows(section(README, "Guarantees"))] == list(promises())
+def test_every_promise_is_given_in_short() -> None:
+    assert [promise for promise, _ in rows(section(GUARANTEES, "In short"))] == list(promises())
 
 
 def test_every_invariant_is_promised() -> None:
@@ -158,19 +162,36 @@ def test_a_command_that_the_readme_writes_is_one(words: list[str]) -> None:
     assert {word for word in words if word.startswith("-")} <= known
 
 
-def test_every_task_is_in_the_readme_and_no_other() -> None:
-    assert {words[0] for words in commands("poe")} == set(PYPROJECT["tool"]["poe"]["tasks"])
+def test_every_task_is_in_the_contributors_guide_and_no_other() -> None:
+    listed = {
+        named(cells[0])[0].removeprefix("uv run poe ").split()[0]
+        for cells in rows(section(CONTRIBUTING, "Tasks"))
+    }
+    assert listed == set(PYPROJECT["tool"]["poe"]["tasks"])
+    assert {words[0] for words in commands("poe")} <= listed
 
 
-def test_the_readme_reports_why_each_dependency_is_there() -> None:
+def test_what_is_run_before_a_commit_is_what_check_runs() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0][
+        "hooks"
+    ]
+    tasks = PYPROJECT["tool"]["poe"]["tasks"]
+    first, second, together = tasks["check"]["sequence"]
+    checked = [
+        each.get("cmd") or tasks[each["ref"]]["cmd"] for each in (first, second, *together["parallel"])
+    ]
+    assert [hook["entry"].removeprefix("uv run ") for hook in hooks] == checked
+
+
+def test_each_dependency_has_its_reason() -> None:
     listed = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]]
-    told = {name for packages, _ in rows(section(README, "Dependencies")) for name in named(packages)}
+    told = {name for packages, _ in rows(DEPENDENCIES) for name in named(packages)}
 
     assert told == {re.split(r"[\[<>=!~ ]", package)[0] for package in listed}
 
 
 def test_the_cost_is_what_its_parts_add_up_to() -> None:
-    *parts, (_, _, _, together) = rows(section(README, "Cost"))
+    *parts, (_, _, _, together) = rows(COST)
 
     for what, units, price, dollars in parts:
         assert round(float(units) * float(price), 2) == pytest.approx(float(dollars)), what

@@ -126,7 +126,7 @@ class Ledger:
         return [pending for pending in found if not isinstance(pending, SchemaError)]
 
     def open_windows(self) -> list[PendingWindow]:
-        """Every window that is owed; SchemaError when one of them cannot be read."""
+        """Every window that is pending; SchemaError when one of them cannot be read."""
         rows = self.query("open", "open_shard = :shard", {":shard": WINDOWS_SHARD})
         return [_readable(pending) for pending in self._read_windows(rows)]
 
