@@ -133,7 +133,7 @@ def _staying(cell: Cell, world: CellWorld) -> Act:
 def _healed(cell: Cell, world: CellWorld) -> Act:
     world.plan.heal()
     if not owes(world) and not failed(world):
-        return _act(cell, world, ["nothing was owed"], done=True)
+        return _act(cell, world, ["nothing was pending"], done=True)
     world.forgive()
     if owes(world):
         world.clock.advance(minutes=MAX_PAUSE_MINUTES)

@@ -19,17 +19,17 @@ A cell is run twice, with two calls each:
 
 - **It passes**: the fault is met up to {times} times, then no more. Everything must be archived with no one acting.
 - **It stays**: the fault does not end while everything is tried, past the deadline after which a call is given up.
-  Nothing may count as archived without its object, and an alarm must tell. Then the fault ends, and everything
+  Nothing may count as archived without its object, and an alarm must be raised. Then the fault ends, and everything
   must be archived; where a call had been given up, after a `backfill`.
 
 After each, the checker of all invariants ([guarantees.md](guarantees.md)) looks at bucket, ledger and queues, and at
 what it found earlier in the same bucket. It must find nothing. Nor may a call that the ledger does not know be in no
-window that is owed, whether the fault has ended or not. Messages are searched for secrets as they are sent.
+window that is pending, whether the fault has ended or not. Messages are searched for secrets as they are sent.
 
 Time is virtual. Calls are given up after {deadline} minutes, and messages after {receives} receives: far sooner than where it is
 deployed. The alarms that are named are the deployed ones with their own thresholds, as far as they are raised in the
 time that passes here; `OldestOpenCall` takes a day, and is not. One cell has no alarm: a list that is answered with
-404 although there are calls. That is how an empty range is documented to be answered, so nothing tells the two apart;
+404 although there are calls. That is how an empty range is documented to be answered, so nothing distinguishes the two;
 the daily recheck or a `backfill` lists it again.
 
 Every commit runs every cell (`poe break`), and compares this page with what they gave.
