@@ -80,7 +80,13 @@ MALFORMED = [
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long goes on beside the rest, wrong credentials would prolong it, secrets are looked for last."""
-    last = ["test_fault_recovery.py", "test_recovery.py", "test_arrivals.py", "test_secrets.py", "test_proof.py"]
+    last = [
+        "test_fault_recovery.py",
+        "test_recovery.py",
+        "test_arrivals.py",
+        "test_secrets.py",
+        "test_proof.py",
+    ]
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(3 * PATIENCE_SECONDS))

@@ -601,8 +601,10 @@ def test_metrics_are_written_out_though_the_handler_fails(
 # --- What is counted
 
 
-def open_call(world: World, status: str, transcript: str | None = None, **file: Any) -> str:
-    """A call of one file that the provider gives these statuses, as the ledger holds it before its first visit."""
+def open_call(
+    world: World, status: str, transcript: str | None = None, *, hours: int = 2, **file: Any
+) -> str:
+    """A call that the provider gives these statuses, open for so long, as the ledger holds it before its first visit."""
     now = world.provider.options.now()
 
     def statuses(truth: TrueCall) -> set[tuple[str, str | None]]:
@@ -614,7 +616,7 @@ def open_call(world: World, status: str, transcript: str | None = None, **file: 
     unvisited = RecordingFile(**{"recorded_at": now, "first_seen_at": now, **file})
     files = {each.file_name: unvisited for each in truth.files}
     moments: dict[str, Any] = {
-        "opened_at": now - timedelta(hours=2),
+        "opened_at": now - timedelta(hours=hours),
         "due_at": now,
         "next_visit_at": now,
     }
@@ -746,12 +748,13 @@ def test_a_ticks_gauges_are_written_where_cloudwatch_reads_them(
     world: World, serving: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     serving("lister")
-    open_call(world, "available")
+    open_call(world, "available", hours=2)
+    open_call(world, "available", "completed", hours=3)
     lister.handler({"kind": "tick"}, CONTEXT)
-    hours, days = 3600, 86_400
+    hour, day = 3600, 86_400
     assert written(capsys.readouterr().out) == {
         Metric(namespace="OtherArchive", service="lister", name=name): [value]
-        for name, value in zip(GAUGES, (1, 2 * hours, 2 * days), strict=True)
+        for name, value in zip(GAUGES, (2, 3 * hour, 2 * day), strict=True)
     }
 
 

@@ -134,7 +134,9 @@ def _why_not_of_aws(dependency: Dependency, fault: Fault) -> str | None:
         case Fault.EXPIRED if dependency is Dependency.DOWNLOAD:
             return "an expired link is `denied`"
         case Fault.EXPIRED if dependency in PROVIDER:
-            return "Basic credentials do not expire; a page's token: `tests/integration/test_fault_recovery.py`"
+            return (
+                "Basic credentials do not expire; a page's token: `tests/integration/test_fault_recovery.py`"
+            )
         case _:
             return None
 
