@@ -1,6 +1,6 @@
 """Bugs planted on purpose, one for each invariant at least: a simulation that cannot see them proves nothing."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -349,10 +349,11 @@ def is_caught(bug: Bug, seed: int) -> bool:
     return caught and not run_seed(seed, rates=bug.rates).violations
 
 
-def report() -> int:
+def report(names: Iterable[str]) -> int:
     """Prints the first seed that catches each bug; 1 if one is not the seed that is written down here."""
     wrong = 0
-    for name, bug in BUGS.items():
+    for name in names:
+        bug = BUGS[name]
         first = next((seed for seed in range(SEARCHED) if is_caught(bug, seed)), None)
         seed = f"NOT CAUGHT by {SEARCHED} seeds" if first is None else f"seed {first}"
         wrong += first != bug.seed

@@ -37,9 +37,16 @@ def many_calls(calls: int, faults: float, file_bytes: int, timeout: float) -> No
 
 @main.command("sizes")
 @click.option("--largest/--no-largest", default=True, help="Also one of 2 GiB, which takes minutes.")
-def every_size(*, largest: bool) -> None:
+@click.option(
+    "--most",
+    type=click.IntRange(min=volume_of_sizes.SMALLEST),
+    metavar="BYTES",
+    help="None that is larger than this.",
+)
+def every_size(*, largest: bool, most: int | None) -> None:
     """Recordings of every size, and how much memory they take."""
     sizes = (*volume_of_sizes.SIZES, *([volume_of_sizes.LARGEST] if largest else []))
+    sizes = tuple(size for size in sizes if most is None or size <= most)
     with Progress() as progress:
         found = volume_of_sizes.run(sizes, progress)
     click.echo(json.dumps(found, indent=2))
