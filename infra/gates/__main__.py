@@ -11,7 +11,13 @@ from infra.gates.sbom import write_sboms
 from infra.gates.stack_checks import check_stack
 
 
-def main() -> int:
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Runs the security checks of the stack and the code, and writes bills of materials."""
+    sys.exit(_run())
+
+
+def _run() -> int:
     with ThreadPoolExecutor() as pool:
         code, sboms = pool.submit(check_code), pool.submit(write_sboms)
         try:
@@ -27,4 +33,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

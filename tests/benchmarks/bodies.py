@@ -29,6 +29,8 @@ class Body:
     size: int
     checksum: Mapping[str, str]
     """The verified checksum as a header of the answer."""
+    content: bytes = b""
+    """Of a body that came in one piece, which a recording's does not."""
 
 
 class _Crc32:
@@ -107,7 +109,7 @@ def _read_plain(source: io.BufferedIOBase, headers: Mapping[str, str]) -> Body:
             raise RefusedError("BadDigest", "the checksum did not match")
     if not given:
         raise RefusedError("InvalidRequest", "a checksum is expected, in a header or in a trailer")
-    return Body(size=len(content), checksum=given)
+    return Body(size=len(content), checksum=given, content=content)
 
 
 def _digest_chunks(stream: io.BufferedIOBase, digest: Digest) -> int:

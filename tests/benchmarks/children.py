@@ -46,7 +46,10 @@ def server(module: str, *arguments: str, **variables: str) -> Iterator[Any]:
 
 
 def measure(module: str, spec: Mapping[str, Any], variables: Mapping[str, str]) -> Any:
-    """Runs a module to its end with the spec as its input; gives the JSON that it printed."""
+    """Runs a module to its end with the spec as its input; gives the JSON that it printed.
+
+    Raises subprocess.CalledProcessError when it failed: it has said why on standard error.
+    """
     done = subprocess.run(
         [sys.executable, "-m", module],
         input=json.dumps(spec),

@@ -25,7 +25,6 @@ from mutmut.stats import status_by_exit_code
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "functions" / "call_archive"
-WORKSPACE = ROOT / ".build" / "mutation"
 FEWEST_NOTICED = 80
 MODULES = (
     *("model/after_listing", "model/after_visit", "model/backoff", "model/call", "model/file_names"),
@@ -33,8 +32,8 @@ MODULES = (
     *("model/visit_result", "model/window", "provider/parse", "storage/ledger_items"),
     *("list_window", "tick", "visit_call"),
 )
+TESTED_WITH = ("conftest.py", "factories.py", "models.py")
 TESTS = (
-    *("conftest.py", "factories.py", "models.py"),
     *(
         "test_after_visit.py",
         "test_backoff.py",
@@ -49,7 +48,7 @@ MODELS = ("archive.py", "ledger.py", "parts.py", "provider.py", "queue.py", "ste
 NOTICED = {"killed", "timeout", "segfault"}
 """A change that makes a test run for ever, or take all memory, is noticed."""
 
-CONFIG = f"""
+CONFIG = """
 [tool.pytest.ini_options]
 testpaths = ["tests"]
 addopts = ["--assert=plain", "-p", "no:cacheprovider"]
@@ -57,7 +56,7 @@ filterwarnings = ["error"]
 
 [tool.mutmut]
 source_paths = ["src"]
-only_mutate = {[f"src/call_archive/{module}.py" for module in MODULES]}
+only_mutate = {files}
 also_copy = ["infra"]
 pytest_add_cli_args_test_selection = ["tests/unit"]
 pytest_add_cli_args = ["-p", "tests.mutation.quick"]
@@ -82,39 +81,62 @@ class Result:
     change: Change | None
 
 
-def prepare() -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What is changed, and what must notice. It has a folder of its own, and leaves the whole run's as it is."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+    @property
+    def workspace(self) -> Path:
+        whole = (self.modules, self.tests) == (MODULES, TESTS)
+        return ROOT / ".build" / ("mutation" if whole else "mutation-part")
+
+    @property
+    def config(self) -> str:
+        return CONFIG.replace("{files}", str([f"src/call_archive/{module}.py" for module in self.modules]))
+
+    def accepted(self) -> dict[Change, str]:
+        """The changes of these modules that no test needs to notice, with the reason."""
+        names = tuple(f"{module.replace('/', '.')}." for module in self.modules)
+        return {change: why for change, why in accepted().items() if change.function.startswith(names)}
+
+
+def prepare(part: Part) -> None:
     """Fills the folder, and empties it first unless it holds a run of this very code and these tests."""
     sources = {
         **{
             Path("src/call_archive", package): sorted((FUNCTIONS / package).glob("*.py"))
             for package in ("", "model", "provider", "storage")
         },
-        Path("tests/unit"): [ROOT / "tests" / "unit" / name for name in TESTS],
+        Path("tests/unit"): [ROOT / "tests" / "unit" / name for name in (*TESTED_WITH, *part.tests)],
         Path("tests/proofs/models"): [ROOT / "tests" / "proofs" / "models" / name for name in MODELS],
         Path("tests/proofs"): [ROOT / "tests" / "proofs" / "clock.py"],
         Path("tests"): [ROOT / "tests" / name for name in ("raw_server.py", "synthesis.py")],
         Path("tests/mutation"): [Path(__file__).with_name("quick.py")],
     }
-    digest = hashlib.sha256(CONFIG.encode())
+    workspace = part.workspace
+    digest = hashlib.sha256(part.config.encode())
     for path in (path for paths in sources.values() for path in paths):
         digest.update(path.read_bytes())
-    stamp = WORKSPACE / "of.sha256"
+    stamp = workspace / "of.sha256"
     if stamp.exists() and stamp.read_text() == digest.hexdigest():
         return
-    shutil.rmtree(WORKSPACE, ignore_errors=True)
+    shutil.rmtree(workspace, ignore_errors=True)
     for folder, paths in sources.items():
-        (WORKSPACE / folder).mkdir(parents=True, exist_ok=True)
+        (workspace / folder).mkdir(parents=True, exist_ok=True)
         for path in paths:
-            shutil.copy2(path, WORKSPACE / folder)
-    shutil.copytree(ROOT / "infra", WORKSPACE / "infra", ignore=shutil.ignore_patterns("__pycache__"))
-    (WORKSPACE / "pyproject.toml").write_text(CONFIG)
+            shutil.copy2(path, workspace / folder)
+    shutil.copytree(ROOT / "infra", workspace / "infra", ignore=shutil.ignore_patterns("__pycache__"))
+    (workspace / "pyproject.toml").write_text(part.config)
     stamp.write_text(digest.hexdigest())
 
 
-def results() -> Iterator[Result]:
+def results(part: Part) -> Iterator[Result]:
     """Of every change, from the files that mutmut keeps."""
-    with contextlib.chdir(WORKSPACE):
-        for module in MODULES:
+    with contextlib.chdir(part.workspace):
+        for module in part.modules:
             path = Path("src/call_archive") / f"{module}.py"
             data = SourceFileMutationData(path=path)
             data.load()
@@ -143,7 +165,7 @@ def report(found: list[Result], reasons: dict[Change, str]) -> bool:
     """Prints it; whether it is as it must be."""
     totals = Counter(result.module for result in found)
     noticed = Counter(result.module for result in found if result.change is None)
-    for module in MODULES:
+    for module in totals:
         click.echo(f"{module:22} {noticed[module]:5} of {totals[module]:5} noticed")
     unnoticed = {result.change for result in found if result.change is not None}
     for title, changes in (
@@ -161,15 +183,25 @@ def report(found: list[Result], reasons: dict[Change, str]) -> bool:
 
 @click.command()
 @click.option("--children", default=1, show_default=True, help="How many changes are tried at once.")
-def main(children: int) -> None:
-    """Tries every change, and prints which ones no test notices."""
-    prepare()
+@click.argument("modules", nargs=-1, type=click.Choice(MODULES), metavar="[MODULE]...")
+@click.option(
+    "--test",
+    "tests",
+    multiple=True,
+    type=click.Choice(TESTS),
+    metavar="FILE",
+    help="A test file that may notice; all if not given.",
+)
+def main(children: int, modules: tuple[str, ...], tests: tuple[str, ...]) -> None:
+    """Tries every change, or those of each MODULE (such as model/window), and prints which ones no test notices."""
+    part = Part(modules=modules or MODULES, tests=tests or TESTS)
+    prepare(part)
     mutmut = Path(sys.executable).with_name("mutmut")
     environment = os.environ | {"PYTHONHASHSEED": "0", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     subprocess.run(
-        [mutmut, "run", "--max-children", str(children)], cwd=WORKSPACE, env=environment, check=True
+        [mutmut, "run", "--max-children", str(children)], cwd=part.workspace, env=environment, check=True
     )
-    sys.exit(0 if report(list(results()), accepted()) else 1)
+    sys.exit(0 if report(list(results(part)), part.accepted()) else 1)
 
 
 if __name__ == "__main__":

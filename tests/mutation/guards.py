@@ -23,6 +23,8 @@ from tempfile import TemporaryDirectory
 import click
 import pytest
 
+from tests.synthesis import synthesized
+
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "functions"
 PRELOADED = (
@@ -129,6 +131,7 @@ def _prepare(functions: Path) -> None:
     for plugin in entry_points(group="pytest11"):
         plugin.load()
     shutil.copytree(FUNCTIONS, functions, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    synthesized()  # kept for all: no test's time limit is to hold it
     for folder in (functions, ROOT / "tests"):
         compileall.compile_dir(folder, quiet=1)
     gc.freeze()
@@ -143,6 +146,8 @@ def main(words: tuple[str, ...]) -> None:
         for guard in read_guards()
         if not words or any(word in f"{guard.file} {guard.name}" for word in words)
     ]
+    if not guards:
+        raise click.UsageError("no guard's name or file holds such a word: see tests/mutation/guards.toml")
     wrong, began = 0, time.monotonic()
     with TemporaryDirectory() as folder:
         functions = Path(folder, "functions")

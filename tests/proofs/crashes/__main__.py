@@ -18,16 +18,23 @@ AGAIN = 0.25
 
 
 @click.command()
+@click.argument("words", nargs=-1)
 @click.option("--jobs", type=int, help="How many crashes to try at the same time; one a core if not given.")
 @click.option("--each", is_flag=True, help="Try also those moments by themselves that are the same crash.")
-def main(*, jobs: int | None, each: bool) -> None:
-    """Ends the functions' process before and after each of its calls, and checks what becomes of the archive."""
+def main(words: tuple[str, ...], *, jobs: int | None, each: bool) -> None:
+    """Ends the functions' process before and after each of its calls, and checks what becomes of the archive.
+
+    With WORDS, in the stories whose names hold one.
+    """
+    stories = [story for story in STORIES if not words or any(word in story.name for word in words)]
+    if not stories:
+        raise click.UsageError(f"no story's name holds such a word: {'; '.join(s.name for s in STORIES)}")
     console = Console(width=110)
     began = time.monotonic()
     stack = Stack.synthesized()
     console.print(f"the stack is synthesized ({time.monotonic() - began:.0f} s)")
     reports = []
-    for story in STORIES:
+    for story in stories:
         report = Killer(story, stack, jobs=jobs or os.cpu_count() or 1, again=AGAIN, each=each).run()
         told = f"{story.name}: {len(report.tried)} of {len(report.found)} moments tried"
         console.print(told, highlight=False, soft_wrap=True)

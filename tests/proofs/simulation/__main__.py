@@ -14,18 +14,20 @@ from typing import Any
 
 from click import echo
 
+from tests.proofs.planted import BUGS
 from tests.proofs.simulation import scenarios, seeds
 from tests.proofs.simulation.running import Outcome, report_planted, run_seed
 
 PROGRESS_SECONDS = 5
+EVERY = "every"
 
 
 def main() -> int:
     options = _parser().parse_args()
     if options.planted:
-        return report_planted()
+        return report_planted(BUGS if options.planted == EVERY else [options.planted])
     if options.scenario:
-        return scenarios.report(options.scenario)
+        return scenarios.report(options.scenario, options.calls)
     if options.seed is not None:
         return _replay(options.seed, verbose=options.verbose)
     first = options.first
@@ -49,9 +51,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="replays this one")
     parser.add_argument("-v", "--verbose", action="store_true", help="with all that happens in it")
     parser.add_argument(
-        "--planted", action="store_true", help="plants known bugs and says which seed finds each"
+        "--planted",
+        nargs="?",
+        const=EVERY,
+        choices=sorted(BUGS),
+        help="plants known bugs, or the one, and says which seed finds each",
     )
     parser.add_argument("--scenario", choices=sorted(scenarios.SCENARIOS), help="a long run of real size")
+    parser.add_argument("--calls", type=int, help="so many in a scenario, each day in an outage")
     return parser
 
 

@@ -37,9 +37,18 @@ def many_calls(calls: int, faults: float, file_bytes: int, timeout: float) -> No
 
 @main.command("sizes")
 @click.option("--largest/--no-largest", default=True, help="Also one of 2 GiB, which takes minutes.")
-def every_size(*, largest: bool) -> None:
+@click.option(
+    "--size",
+    "chosen",
+    type=click.IntRange(min=0),
+    multiple=True,
+    metavar="BYTES",
+    help=f"This one, and the smallest; else {', '.join(map(str, volume_of_sizes.SIZES))}.",
+)
+def every_size(*, largest: bool, chosen: tuple[int, ...]) -> None:
     """Recordings of every size, and how much memory they take."""
-    sizes = (*volume_of_sizes.SIZES, *([volume_of_sizes.LARGEST] if largest else []))
+    whole = (*volume_of_sizes.SIZES, *([volume_of_sizes.LARGEST] if largest else []))
+    sizes = (volume_of_sizes.SMALLEST, *chosen) if chosen else whole
     with Progress() as progress:
         found = volume_of_sizes.run(sizes, progress)
     click.echo(json.dumps(found, indent=2))
