@@ -40,7 +40,6 @@ NOT_OURS = {
     "read": "the shell's",
     "rm": "the shell's",
     "umask": "the shell's",
-    "uvx": "runs AWS's command line without installing it",
 }
 DEPLOYS = {"bootstrap", "deploy"}
 """What `call-archive local` runs of the CDK, and so the tests in `tests/e2e`."""
