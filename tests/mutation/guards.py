@@ -1,4 +1,4 @@
-"""Takes each guard of guards.toml away from a copy of the functions, and expects its test to fail.
+"""Takes each guard of guards.toml away from a copy of the code, and expects its test to fail.
 
 It ends with 1 when a test passes without its guard, and when the table no longer fits the code.
 """
@@ -27,6 +27,7 @@ from tests.synthesis import synthesized
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "functions"
+BESIDE = "beside"
 PRELOADED = (
     *("aws_lambda_powertools.metrics", "aws_lambda_powertools.utilities.parameters", "boto3", "hypothesis"),
     *("infra.local.embedded_aws.certificate", "infra.simulator", "moto.dynamodb.models", "moto.s3.models"),
@@ -39,9 +40,19 @@ PRELOADED = (
 class Guard:
     name: str
     file: str
+    """Below functions/call_archive or, if it begins with infra/, below the project."""
     old: str
     new: str
     test: str
+
+    @property
+    def path(self) -> Path:
+        """Of its file in a copy of the code."""
+        return Path(BESIDE, self.file) if self.of_infra else Path("call_archive", self.file)
+
+    @property
+    def of_infra(self) -> bool:
+        return self.file.startswith("infra/")
 
     @property
     def node(self) -> str:
@@ -69,7 +80,7 @@ def without(guard: Guard, text: str) -> str:
 @contextmanager
 def removed(guard: Guard, functions: Path) -> Iterator[None]:
     """The guard away from the copy, for so long."""
-    path = functions / "call_archive" / guard.file
+    path = functions / guard.path
     text = path.read_text(encoding="utf-8")
     path.write_text(without(guard, text), encoding="utf-8")
     # One that was changed in the second in which it was compiled, to the same size, would not be read again.
@@ -80,28 +91,31 @@ def removed(guard: Guard, functions: Path) -> Iterator[None]:
         path.write_text(text, encoding="utf-8")
 
 
-def outcome_of(nodes: Sequence[str], functions: Path) -> int | None:
+def outcome_of(nodes: Sequence[str], functions: Path, *, with_infra: bool = False) -> int | None:
     """How pytest ends in a fork, which imports the functions from there and has everything else already."""
-    process = get_context("fork").Process(target=_run, args=(functions, nodes))
+    process = get_context("fork").Process(
+        target=_run, args=(functions, nodes), kwargs={"with_infra": with_infra}
+    )
     process.start()
     process.join()
     return process.exitcode
 
 
-def _run(functions: Path, nodes: Sequence[str]) -> None:
+def _run(functions: Path, nodes: Sequence[str], *, with_infra: bool) -> None:
     quiet = os.open(functions / "pytest.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
     sys.dont_write_bytecode = True
-    sys.path.insert(0, str(functions))
-    for name in [name for name in sys.modules if name.split(".")[0] in ("call_archive", "tests")]:
+    sys.path[:0] = [str(functions), *([str(functions / BESIDE)] if with_infra else [])]
+    anew = {"call_archive", "tests", *(["infra"] if with_infra else [])}
+    for name in [name for name in sys.modules if name.split(".")[0] in anew]:
         del sys.modules[name]
     options = [
         "-x",
         "-q",
         "--no-header",
         "--assert=plain",
-        "--timeout=20",
+        "--timeout=120",
         "-p",
         "no:randomly",
         "-p",
@@ -114,7 +128,7 @@ def failing(guard: Guard, functions: Path) -> str | None:
     """What is wrong with the guard; None when its test fails without it, as it must."""
     try:
         with removed(guard, functions):
-            outcome = outcome_of([guard.node], functions)
+            outcome = outcome_of([guard.node], functions, with_infra=guard.of_infra)
     except StaleError as error:
         return str(error)
     if outcome == pytest.ExitCode.OK:
@@ -124,13 +138,21 @@ def failing(guard: Guard, functions: Path) -> str | None:
     return None
 
 
+def copy_code(folder: Path) -> None:
+    """`call_archive`, and in a folder beside it `infra`, with what was built once."""
+    for source, target in ((FUNCTIONS, folder), (ROOT / "infra", folder / BESIDE / "infra")):
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    (ROOT / ".build").mkdir(exist_ok=True)
+    (folder / BESIDE / ".build").symlink_to(ROOT / ".build")
+
+
 def _prepare(functions: Path) -> None:
     """What each fork would load and compile for itself."""
     for name in PRELOADED:
         importlib.import_module(name)
     for plugin in entry_points(group="pytest11"):
         plugin.load()
-    shutil.copytree(FUNCTIONS, functions, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_code(functions)
     synthesized()  # kept for all: no test's time limit is to hold it
     for folder in (functions, ROOT / "tests"):
         compileall.compile_dir(folder, quiet=1)

@@ -1,13 +1,12 @@
 """Both runs can fail: a change that no test notices, and a guard that no test needs, are found."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.mutation.__main__ import FEWEST_NOTICED, Change, Result, accepted, report
-from tests.mutation.guards import FUNCTIONS, Guard, StaleError, failing, read_guards, without
+from tests.mutation.guards import ROOT, Guard, StaleError, copy_code, failing, read_guards, without
 
 NEEDED = Guard(
     name="one second has no halves",
@@ -21,7 +20,7 @@ UNNOTICED = Change(function="model.window.cut", lines="- 1\n+ 2")
 
 @pytest.fixture
 def functions(tmp_path: Path) -> Path:
-    shutil.copytree(FUNCTIONS, tmp_path, dirs_exist_ok=True)
+    copy_code(tmp_path)
     return tmp_path
 
 
@@ -51,7 +50,8 @@ def test_a_guard_that_is_not_there_exactly_once_is_stale(text: str) -> None:
 
 @pytest.mark.parametrize("guard", read_guards(), ids=lambda guard: guard.name)
 def test_every_guard_of_the_table_is_in_the_code(guard: Guard) -> None:
-    text = (FUNCTIONS / "call_archive" / guard.file).read_text(encoding="utf-8")
+    root = ROOT if guard.of_infra else ROOT / "functions" / "call_archive"
+    text = (root / guard.file).read_text(encoding="utf-8")
     assert without(guard, text) != text
 
 

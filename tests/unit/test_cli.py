@@ -24,6 +24,8 @@ from infra.cli.time_range import in_words
 from infra.connection import Connection
 from infra.deployment import Deployment, deployment_of
 from infra.errors import InputError
+from infra.local.demo.comparison import Comparison
+from infra.local.demo.demonstration import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +99,23 @@ def undeployed(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("the archive was looked for")
 
     monkeypatch.setattr(deployments, "find_deployment", forbidden)
+
+
+# --- What the demonstration finds
+
+
+@pytest.mark.parametrize(
+    ("found", "code"), [({}, 0), ({"missing": ("a",)}, 1), ({"altered": ("a",)}, 1), ({"extra": ("a",)}, 1)]
+)
+def test_the_demonstration_ends_with_0_only_if_all_of_it_is_there_and_nothing_else(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, found: dict[str, tuple[str, ...]], code: int
+) -> None:
+    nothing: dict[str, Any] = {"missing": (), "altered": (), "extra": ()}
+    comparison = Comparison(recordings=1, transcripts=1, size=1, deleted_at_source=0, **{**nothing, **found})
+    result = Result(comparison=comparison, calls=1, events=2, deploy_seconds=1, archive_seconds=1)
+    monkeypatch.setattr("infra.local.demo.demonstration.demonstrate", lambda **_asked: result)
+    assert cli("local") == code
+    assert all(f"│ {kind}" in cli.out for kind in nothing)
 
 
 # --- What is asked

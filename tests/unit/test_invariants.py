@@ -130,6 +130,15 @@ BROKEN: list[tuple[str, str, Observation]] = [
     ("I3", "nobody served it", sound(versions=[RECORDING, TRANSCRIPT, a_version("recordings/x", b"")])),
     ("I3", "not the bytes", sound(versions=[replace(RECORDING, sha256="00"), TRANSCRIPT])),
     ("I3", "not a transcript", sound(read=lambda _: b"{}")),
+    *(
+        ("I3", "not a transcript", sound(read=lambda _, body=body: body))
+        for body in (
+            DOCUMENT.replace(b"call-1", b"call-2", 1),
+            DOCUMENT.replace(b'"a.wav"', b'"b.wav"', 1),
+            DOCUMENT.replace(ORIGIN.recording_key.encode(), b"recordings/b.wav"),
+            DOCUMENT.replace(b'"text"', b'"another text"'),
+        )
+    ),
     ("I4", "changed or gone", sound(versions_before=[replace(RECORDING, version_id="v0")])),
     ("I4", "written again", sound(versions=[RECORDING, RECORDING, TRANSCRIPT])),
     ("I4", "deleted", sound(versions=[RECORDING, TRANSCRIPT, replace(TRANSCRIPT, delete_marker=True)])),
@@ -147,6 +156,8 @@ BROKEN: list[tuple[str, str, Observation]] = [
     ("I9", "a chain of 11", sound(messages=[WindowMessage(window=a_window(), hop=11).to_json()])),
     ("I9", "visited 6 times", sound(calls={"call-1": replace(a_call(a=archived()), visits=6)})),
     ("I10", "holds secret number 0", sound(texts=[("log", "...CANARY...")])),
+    ("I10", "holds secret number 0", sound(texts=[("log", f"{'.' * 1_000_000}CANARY")])),
+    ("I10", "holds secret number 1", sound(texts=[("a", ""), ("b", "OTHER")], secrets=["CANARY", "OTHER"])),
     ("I11", "left behind", sound(uploads=["recordings/x"])),
     ("I12", "still open", sound(calls={"call-1": an_open_call()})),
     ("I12", "0:00:01 late", sound(ended_at={("call-1", "a.wav"): at(seconds=1)})),

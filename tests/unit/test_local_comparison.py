@@ -101,6 +101,19 @@ def test_a_changed_object_is_altered(s3: "S3Client", truth: list[TrueCall], kind
     assert compared(truth).altered == (changed,)
 
 
+@pytest.mark.parametrize("field", ["reference_id", "file_name", "transcribe"])
+def test_a_transcript_that_is_another_calls_is_altered(
+    s3: "S3Client", truth: list[TrueCall], field: str
+) -> None:
+    """In one field alone: the rest is as it was served."""
+    changed = next(key for key in archive_all(s3, truth) if key.startswith("transcripts/"))
+    there = s3.get_object(Bucket=BUCKET, Key=changed)
+    document = {**json.loads(there["Body"].read()), field: "another call's"}
+    s3.delete_object(Bucket=BUCKET, Key=changed, VersionId=there["VersionId"])
+    s3.put_object(Bucket=BUCKET, Key=changed, Body=json.dumps(document).encode())
+    assert compared(truth).altered == (changed,)
+
+
 def test_an_object_that_nobody_served_is_extra(s3: "S3Client", truth: list[TrueCall]) -> None:
     archive_all(s3, truth)
     s3.put_object(Bucket=BUCKET, Key="recordings/2026/01/31/x/y.wav", Body=b"RIFF")
