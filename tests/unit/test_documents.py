@@ -10,11 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
 from call_archive.telemetry import METRICS_BY_EVENT
-from infra.cli.main import VERBS, cli
+from infra.cli.main import VERBS
 from infra.config import Config
 from infra.local.demo.comparison import Comparison
 from infra.local.demo.demonstration import Result
@@ -145,20 +144,6 @@ def test_the_readme_reports_what_every_verb_does() -> None:
     told = " ".join(cells[0] for cells in rows(section(README, "Operate")))
 
     assert all(f"call-archive {verb}" in told for verb in VERBS)
-
-
-@pytest.mark.parametrize("words", list(commands("call-archive")), ids=" ".join)
-def test_a_command_that_the_readme_writes_is_one(words: list[str]) -> None:
-    command: click.Command = cli
-    context = click.Context(command)
-    words = list(words)
-    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        word = words.pop(0)
-        found = command.get_command(context, word)
-        assert found is not None, word
-        command = found
-    known = {option for param in command.params for option in param.opts} | {"--help", "-h"}
-    assert {word for word in words if word.startswith("-")} <= known
 
 
 def test_every_task_is_in_the_contributors_guide_and_no_other() -> None:
