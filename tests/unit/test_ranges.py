@@ -132,7 +132,7 @@ def a_call(number: int) -> Call:
     starts = [at, at + timedelta(hours=3, minutes=59)] if number % 3 == 0 else [at]
     files = {
         f"{reference_id}_{part}.wav": a_file(
-            reference_id, f"{reference_id}_{part}.wav", start, number // 3 + part
+            reference_id, f"{reference_id}_{part}.wav", start, number // 3 + 2 * part
         )
         for part, start in enumerate(starts)
     }
