@@ -829,8 +829,25 @@ def test_backfill_gives_a_window_that_was_refused_once_more_tries(
     cli: Cli, deployed: Deployment, meanwhile: list[Callable[[], object]]
 ) -> None:
     ledger = deployed.ledger
-    meanwhile += [lambda: ledger.update_window(refused_window(attempts=1)), lambda: list_all(ledger)]
+    # Longer than it would take to believe that nothing is open.
+    looks: list[Callable[[], object]] = [lambda: None] * waiting.CONFIRMATIONS
+    meanwhile += [
+        lambda: ledger.update_window(refused_window(attempts=1)),
+        *looks,
+        lambda: list_all(ledger),
+    ]
     assert cli.json("backfill", "2026-03-01T00:00:00", "2026-03-01T00:59:59", "--wait")["settled"]
+
+
+def test_a_range_is_settled_once_neither_a_window_nor_a_call_is_open(make_call: MakeCall) -> None:
+    def settled(**parts: Any) -> bool:
+        nothing: dict[str, Any] = {"windows": [], "refused": [], "open_calls": []}
+        return waiting.Summary(**{**nothing, **parts}).settled
+
+    assert settled()
+    assert settled(refused=[refused_window()])
+    assert not settled(windows=[refused_window(attempts=1)])
+    assert not settled(open_calls=[make_call()])
 
 
 def test_backfill_does_not_wait_for_other_ranges(

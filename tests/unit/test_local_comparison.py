@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -82,6 +82,25 @@ def test_a_faultless_archive_holds(s3: "S3Client", truth: list[TrueCall]) -> Non
     assert found.holds
     assert found.recordings + found.transcripts == len(keys)
     assert found.deleted_at_source == 1
+
+
+def test_what_is_complete_at_the_provider_is_expected_and_nothing_else(truth: list[TrueCall]) -> None:
+    files = [file for call in truth for file in call.files if file.status_at(LATER) == "available"]
+    said = [(file.transcribe_at(LATER) or {}).get("transcription", []) for file in files]
+    complete = [
+        entries for entries in said if entries and {each["status"] for each in entries} == {"completed"}
+    ]
+    assert 0 < len(complete) < len(files)
+    kinds = [key.split("/")[0] for key in expected_objects((f for call in truth for f in call.files), LATER)]
+    assert (kinds.count("recordings"), kinds.count("transcripts")) == (len(files), len(complete))
+
+
+@pytest.mark.parametrize("fault", ["missing", "altered", "extra"])
+def test_an_archive_with_one_fault_of_any_kind_does_not_hold(fault: str) -> None:
+    none: dict[str, Any] = {"missing": (), "altered": (), "extra": ()}
+    counts: dict[str, Any] = {"recordings": 1, "transcripts": 1, "size": 44, "deleted_at_source": 0}
+    assert Comparison(**counts, **none).holds
+    assert not Comparison(**counts, **{**none, fault: ("a key",)}).holds
 
 
 def test_a_lost_object_is_missing(s3: "S3Client", truth: list[TrueCall]) -> None:

@@ -39,7 +39,7 @@ from infra.verification import bucket_versions as buckets
 from infra.verification import ledger_pages as walking
 from infra.verification import verify as verifying
 from infra.verification.bucket_versions import Bucket
-from infra.verification.checkpoint import Checkpoint
+from infra.verification.checkpoint import FORM, Checkpoint
 from infra.verification.verify import Verification, verify
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BUCKET = "archive"
 WAV = b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 28
+SHA256 = base64.b64encode(hashlib.sha256(WAV).digest()).decode()
 OTHERS = (
     *("FetchQueueUrl", "FetchDlqUrl", "WindowsQueueUrl", "WindowsDlqUrl", "ScheduleDlqUrl", "SecretId"),
     *("ListerFunction", "FetcherFunction", "Dashboard"),
@@ -398,9 +399,9 @@ def test_an_item_of_a_newer_version_is_unreadable_and_spoils_no_other(
     assert held.ledger.client.get_item(TableName=held.ledger.table, Key=call_key("NEWER"))["Item"] == newer
 
 
-def test_the_checksum_of_a_multipart_upload_is_not_taken_for_a_sha256() -> None:
-    digest = base64.b64encode(hashlib.sha256(WAV).digest()).decode()
-    head = {"ContentLength": len(WAV), "LastModified": NOON, "ChecksumSHA256": f"{digest}-1"}
+@pytest.mark.parametrize("checksum", [f"{SHA256}-1", SHA256[:-4], ""], ids=["of parts", "too short", "none"])
+def test_the_checksum_of_a_multipart_upload_is_not_taken_for_a_sha256(checksum: str) -> None:
+    head = {"ContentLength": len(WAV), "LastModified": NOON, "ChecksumSHA256": checksum}
     client = cast("S3Client", SimpleNamespace(head_object=lambda **_request: head))
     there = Bucket(client=client, name=BUCKET).current("a.wav")
     assert there is not None
@@ -651,6 +652,12 @@ def unreadable_state(path: Path) -> None:
     database.close()
 
 
+def of_a_later_form(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute(f"PRAGMA user_version = {FORM + 1}")
+    database.close()
+
+
 def half_a_state(path: Path) -> None:
     with sqlite3.connect(path) as database:
         database.execute("DELETE FROM state WHERE name = 'equal'")
@@ -658,7 +665,8 @@ def half_a_state(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [cut_short, overwritten, text, somebody_elses, unreadable_state, half_a_state]
+    "damage",
+    [cut_short, overwritten, text, somebody_elses, of_a_later_form, unreadable_state, half_a_state],
 )
 def test_a_file_that_cannot_be_used_is_one_sentence(
     run: Verify, tmp_path: Path, damage: Callable[[Path], None]
